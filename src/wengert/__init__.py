@@ -1,0 +1,170 @@
+"""Define-by-run automatic differentiation for NumPy.
+
+Write ordinary NumPy on `Variable`s; the run itself links every value to the Function that made it, and derivatives of
+any order flow back (`y.backward()`, `grad`) or forward (`jvp`) along those links.
+"""
+
+from . import methods as _methods  # attaches what a Variable can do
+from .function import Function as Function
+from .functions import (
+    Abs as Abs,
+    Add as Add,
+    Arccos as Arccos,
+    Arccosh as Arccosh,
+    Arcsin as Arcsin,
+    Arcsinh as Arcsinh,
+    Arctan as Arctan,
+    Arctan2 as Arctan2,
+    Arctanh as Arctanh,
+    BroadcastTo as BroadcastTo,
+    Cbrt as Cbrt,
+    Conjugate as Conjugate,
+    Cos as Cos,
+    Cosh as Cosh,
+    Divide as Divide,
+    Dot as Dot,
+    Exp as Exp,
+    Exp2 as Exp2,
+    Expm1 as Expm1,
+    Hypot as Hypot,
+    Log as Log,
+    Log10 as Log10,
+    Log1p as Log1p,
+    Log2 as Log2,
+    Logaddexp as Logaddexp,
+    Matmul as Matmul,
+    Max as Max,
+    Maximum as Maximum,
+    Mean as Mean,
+    Min as Min,
+    Minimum as Minimum,
+    Multiply as Multiply,
+    Negative as Negative,
+    Power as Power,
+    Prod as Prod,
+    Reciprocal as Reciprocal,
+    Relu as Relu,
+    Reshape as Reshape,
+    Sigmoid as Sigmoid,
+    Sign as Sign,
+    Sin as Sin,
+    Sinh as Sinh,
+    Sqrt as Sqrt,
+    Square as Square,
+    Squeeze as Squeeze,
+    Std as Std,
+    Subtract as Subtract,
+    Sum as Sum,
+    Swapaxes as Swapaxes,
+    Tan as Tan,
+    Tanh as Tanh,
+    Transpose as Transpose,
+    Var as Var,
+)
+from .numeric import GradientError as GradientError
+from .numeric import check_grads as check_grads
+from .numeric import numerical_diff as numerical_diff
+from .observe import Tape as Tape
+from .observe import debug as debug
+from .recording import Recorder as Recorder
+from .recording import no_grad as no_grad
+from .rules.elementwise import (
+    absolute as absolute,
+    add as add,
+    angle as angle,
+    arccos as arccos,
+    arccosh as arccosh,
+    arcsin as arcsin,
+    arcsinh as arcsinh,
+    arctan as arctan,
+    arctan2 as arctan2,
+    arctanh as arctanh,
+    cbrt as cbrt,
+    conjugate as conjugate,
+    cos as cos,
+    cosh as cosh,
+    deg2rad as deg2rad,
+    divide as divide,
+    exp as exp,
+    exp2 as exp2,
+    expm1 as expm1,
+    fabs as fabs,
+    float_power as float_power,
+    fmod as fmod,
+    hypot as hypot,
+    imag as imag,
+    log as log,
+    log10 as log10,
+    log1p as log1p,
+    log2 as log2,
+    logaddexp as logaddexp,
+    logaddexp2 as logaddexp2,
+    multiply as multiply,
+    negative as negative,
+    positive as positive,
+    power as power,
+    rad2deg as rad2deg,
+    real as real,
+    reciprocal as reciprocal,
+    relu as relu,
+    remainder as remainder,
+    sigmoid as sigmoid,
+    sign as sign,
+    sin as sin,
+    sinh as sinh,
+    sqrt as sqrt,
+    square as square,
+    subtract as subtract,
+    tan as tan,
+    tanh as tanh,
+)
+from .rules.linalg import (
+    dot as dot,
+    einsum as einsum,
+    matmul as matmul,
+    tensordot as tensordot,
+)
+from .rules.reductions import (
+    max as max,
+    mean as mean,
+    min as min,
+    prod as prod,
+    std as std,
+    sum as sum,
+    var as var,
+)
+from .rules.selection import (
+    clip as clip,
+    fmax as fmax,
+    fmin as fmin,
+    maximum as maximum,
+    minimum as minimum,
+    where as where,
+)
+from .rules.shaping import (
+    array as array,
+    astype as astype,
+    broadcast_to as broadcast_to,
+    concatenate as concatenate,
+    copy as copy,
+    expand_dims as expand_dims,
+    moveaxis as moveaxis,
+    ravel as ravel,
+    reshape as reshape,
+    squeeze as squeeze,
+    stack as stack,
+    swapaxes as swapaxes,
+    transpose as transpose,
+)
+from .transforms import grad as grad
+from .transforms import jvp as jvp
+from .transforms import value_and_grad as value_and_grad
+from .transforms import vjp as vjp
+from .variable import Variable as Variable
+
+abs = absolute  # NumPy's second names
+degrees, radians, conj = rad2deg, deg2rad, conjugate
+mod, true_divide, pow = remainder, divide, power
+amax, amin, permute_dims, concat = max, min, transpose, concatenate
+
+__version__ = "0.1.0"

@@ -1,0 +1,119 @@
+"""What a Variable can do: operators, array methods and NumPy's protocols, attached in one place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import protocol, reverse
+from .declare import OPERATIONS
+from .rules import elementwise as e
+from .rules import indexing, linalg, reductions, selection, shaping
+from .variable import Variable, as_data, data_of
+
+# ---- constants: results that have no derivative ---------------------------------------------------------------------------
+
+protocol.CONSTANT |= {
+    np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
+    np.logical_and, np.logical_or, np.logical_xor, np.logical_not,
+    np.isfinite, np.isinf, np.isnan, np.signbit,
+    np.floor, np.ceil, np.trunc, np.rint, np.floor_divide,
+    np.shape, np.ndim, np.size, np.argmax, np.argmin, np.argsort, np.all, np.any, np.nonzero, np.count_nonzero,
+    np.allclose, np.isclose, np.array_equal, np.array_repr, np.array_str, np.array2string,
+    np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.iscomplexobj, np.isrealobj, np.result_type,
+    np.searchsorted, np.round, np.floor_divide, np.shares_memory, np.may_share_memory,
+}  # fmt: skip
+protocol.REDUCTIONS.update(
+    {
+        np.add: reductions.sum,
+        np.multiply: reductions.prod,
+        np.maximum: reductions.max,
+        np.minimum: reductions.min,
+    }
+)
+
+
+def _comparison(ufunc: np.ufunc) -> Any:
+    def compare(self: Variable, other: Any) -> Any:
+        return ufunc(self.data, data_of(other))
+
+    return compare
+
+
+def _reflected(op: Any) -> Any:
+    return lambda self, other: op(other, self)
+
+
+def _in_place(op: Any) -> Any:
+    def update(self: Variable, other: Any) -> Variable:
+        new = op(self, other)
+        if new.shape != self.shape:
+            raise ValueError(f"{op.__name__}: the result has shape {new.shape} and cannot replace {self.shape} in place")
+        if new.dtype != self.dtype:
+            if not np.can_cast(new.dtype, self.dtype, "same_kind"):
+                raise TypeError(f"{op.__name__}: the result is {new.dtype} and cannot replace {self.dtype} in place")
+            new = shaping.astype(new, self.dtype)
+        return indexing.advance(self, new)
+
+    return update
+
+
+def _constant_method(name: str) -> Any:
+    def method(self: Variable, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self.data, name)(*[data_of(a) for a in args], **kwargs)
+
+    method.__name__ = name
+    method.__doc__ = f"`ndarray.{name}`: a plain array, without derivative."
+    return method
+
+
+def _divmod(x: Any, y: Any) -> tuple[Any, Any]:
+    return np.floor_divide(x, y), e.remainder(x, y)
+
+
+Variable.__array_ufunc__ = protocol.array_ufunc
+Variable.__array_function__ = protocol.array_function
+Variable.__getitem__ = indexing.getitem_method
+Variable.__setitem__ = indexing.setitem_method
+Variable.backward = reverse.backward
+
+for _name, _op in {
+    "add": e.add, "sub": e.subtract, "mul": e.multiply, "truediv": e.divide, "pow": e.pow_, "matmul": linalg.matmul,
+    "mod": e.remainder, "floordiv": np.floor_divide, "divmod": _divmod,
+}.items():  # fmt: skip
+    setattr(Variable, f"__{_name}__", _op)
+    setattr(Variable, f"__r{_name}__", _reflected(_op))
+    if _name not in ("floordiv", "divmod"):
+        setattr(Variable, f"__i{_name}__", _in_place(_op))
+for _name in ("lt", "le", "gt", "ge"):
+    _ufunc = {"lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal}[_name]
+    setattr(Variable, f"__{_name}__", _comparison(_ufunc))
+Variable.__eq__ = _comparison(np.equal)
+Variable.__ne__ = _comparison(np.not_equal)
+Variable.__hash__ = object.__hash__
+Variable.__neg__ = e.negative
+Variable.__pos__ = e.positive
+Variable.__abs__ = e.absolute
+
+Variable.T = property(shaping.transpose)
+Variable.mT = property(lambda self: shaping.swapaxes(self, -1, -2))
+Variable.real = property(e.real)
+Variable.imag = property(e.imag)
+Variable.flat = property(lambda self: iter(shaping.ravel(self)))
+Variable.reshape = shaping.reshape_method
+Variable.transpose = shaping.transpose_method
+Variable.flatten = shaping.flatten_method
+Variable.astype = shaping.astype
+Variable.copy = lambda self, order="C": shaping.copy(self, order)
+Variable.dot = linalg.dot
+Variable.conj = Variable.conjugate = e.conjugate
+Variable.clip = selection.clip
+for _op in (
+    reductions.sum, reductions.mean, reductions.var, reductions.std, reductions.max, reductions.min, reductions.prod,
+    shaping.ravel, shaping.swapaxes, shaping.squeeze,
+    e.exp, e.log, e.sqrt, e.square, e.sin, e.cos, e.tan, e.sinh, e.cosh, e.tanh, e.sigmoid, e.relu,
+):  # fmt: skip
+    setattr(Variable, _op.__name__, _op)
+for _name in ("argmax", "argmin", "argsort", "all", "any", "nonzero", "searchsorted", "round"):
+    setattr(Variable, _name, _constant_method(_name))

@@ -1,0 +1,196 @@
+"""Derivatives of arithmetic and of the elementary functions, element by element."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from ..declare import UFUNCS, elementwise, implements, linear
+from ..variable import Variable, data_of
+
+# ---- a zero cotangent contributes exactly zero ------------------------------------------------------------------------
+
+
+def _over(g: Any, d: Any) -> Any:
+    if np.all(d):
+        return g / d
+    with np.errstate(divide="warn", invalid="ignore"):
+        return np.where(g == 0, g, g / d)[()]
+
+
+# g / d, and 0 where g is 0 whatever d is: for rules that are singular somewhere
+over = elementwise(None, lambda g, _z, _x, y: over(g, y), lambda g, z, _x, y: -over(g * z, y), name="over", call=_over)
+
+# ---- arithmetic -------------------------------------------------------------------------------------------------------
+
+add = elementwise(np.add, lambda g, _z, _x, _y: g, lambda g, _z, _x, _y: g, call=operator.add)
+subtract = elementwise(np.subtract, lambda g, _z, _x, _y: g, lambda g, _z, _x, _y: -g, call=operator.sub)
+multiply = elementwise(np.multiply, lambda g, _z, _x, y: g * y, lambda g, _z, x, _y: g * x, call=operator.mul)
+divide = elementwise(
+    np.divide, lambda g, _z, _x, y: over(g, y), lambda g, z, _x, y: -over(g * z, y), call=operator.truediv
+)
+negative = elementwise(np.negative, lambda g, _z, _x: -g, call=operator.neg)
+positive = elementwise(np.positive, lambda g, _z, _x: g)
+reciprocal = elementwise(np.reciprocal, lambda g, z, _x: -g * z * z)
+remainder = elementwise(np.remainder, lambda g, _z, _x, _y: g, lambda g, _z, x, y: -g * np.floor_divide(x, y))
+fmod = elementwise(np.fmod, lambda g, _z, _x, _y: g, lambda g, _z, x, y: -g * np.trunc(x / y))
+square = elementwise(np.square, lambda g, _z, x: 2 * x * g)
+sqrt = elementwise(np.sqrt, lambda g, z, _x: over(g, 2 * z))
+cbrt = elementwise(np.cbrt, lambda g, z, _x: over(g, 3 * z * z))
+
+
+def _power_x(g: Any, _z: Any, x: Any, y: Any) -> Any:
+    return g * (y * x ** np.where(y == 0, 1, y - 1))  # x**0 has derivative 0, at 0 too
+
+
+def _power_y(g: Any, z: Any, x: Any, _y: Any) -> Any:
+    return g * (z * np.log(np.where(z == 0, 1, x)))  # 0**y is 0 on both sides of y > 0
+
+
+power = elementwise(np.power, _power_x, _power_y)
+float_power = elementwise(np.float_power, _power_x, _power_y)
+pow_operator = elementwise(np.power, _power_x, _power_y, name="pow_operator", call=operator.pow)
+
+
+@linear(None, name="power_by", call=operator.pow, push=lambda t, _z, x, n: t * (n * x ** (n - 1)) if n else t * 0)
+def power_by(g: Any, _z: Any, x: Any, n: Any) -> Any:
+    """x**n for a Python number n."""
+    return g * (n * x ** (n - 1)) if n else g * 0
+
+
+def pow_(x: Any, y: Any) -> Any:
+    """`x ** y`."""
+    return power_by(x, y) if isinstance(y, (int, float)) and isinstance(x, Variable) else pow_operator(x, y)
+
+
+# ---- exponentials and logarithms --------------------------------------------------------------------------------------
+
+LN2, LN10 = float(np.log(2)), float(np.log(10))
+
+exp = elementwise(np.exp, lambda g, z, _x: g * z)
+exp2 = elementwise(np.exp2, lambda g, z, _x: g * (z * LN2))
+expm1 = elementwise(np.expm1, lambda g, z, _x: g * (z + 1))
+log = elementwise(np.log, lambda g, _z, x: over(g, x))
+log2 = elementwise(np.log2, lambda g, _z, x: over(g, x * LN2))
+log10 = elementwise(np.log10, lambda g, _z, x: over(g, x * LN10))
+log1p = elementwise(np.log1p, lambda g, _z, x: over(g, 1 + x))
+
+
+def _difference(x: Any, y: Any) -> Any:
+    return np.where(x == y, 0, x - y)  # the same infinity twice makes no NaN
+
+
+logaddexp = elementwise(
+    np.logaddexp,
+    lambda g, _z, x, y: g * sigmoid(_difference(x, y)),
+    lambda g, _z, x, y: g * sigmoid(_difference(y, x)),
+)
+logaddexp2 = elementwise(
+    np.logaddexp2,
+    lambda g, _z, x, y: g * sigmoid(_difference(x, y) * LN2),
+    lambda g, _z, x, y: g * sigmoid(_difference(y, x) * LN2),
+)
+
+
+def _sigmoid(x: Any) -> Any:
+    return np.tanh(x * 0.5) * 0.5 + 0.5
+
+
+sigmoid = elementwise(None, lambda g, z, _x: g * z * (1.0 - z), name="sigmoid", call=_sigmoid)
+relu = elementwise(None, lambda g, _z, x: g * (x > 0), name="relu", call=lambda x: np.maximum(x, 0))
+
+# ---- trigonometric and hyperbolic functions ---------------------------------------------------------------------------
+
+sin = elementwise(np.sin, lambda g, _z, x: g * np.cos(x))
+cos = elementwise(np.cos, lambda g, _z, x: g * -np.sin(x))
+tan = elementwise(np.tan, lambda g, z, _x: g * (1 + z * z))
+arcsin = elementwise(np.arcsin, lambda g, _z, x: over(g, np.sqrt(1 - x * x)))
+arccos = elementwise(np.arccos, lambda g, _z, x: -over(g, np.sqrt(1 - x * x)))
+arctan = elementwise(np.arctan, lambda g, _z, x: over(g, 1 + x * x))
+sinh = elementwise(np.sinh, lambda g, _z, x: g * np.cosh(x))
+cosh = elementwise(np.cosh, lambda g, _z, x: g * np.sinh(x))
+tanh = elementwise(np.tanh, lambda g, z, _x: g * (1 - z * z))
+arcsinh = elementwise(np.arcsinh, lambda g, _z, x: over(g, np.sqrt(x * x + 1)))
+arccosh = elementwise(np.arccosh, lambda g, _z, x: over(g, np.sqrt(x - 1) * np.sqrt(x + 1)))
+arctanh = elementwise(np.arctanh, lambda g, _z, x: over(g, 1 - x * x))
+arctan2 = elementwise(
+    np.arctan2, lambda g, _z, x, y: over(g * y, x * x + y * y), lambda g, _z, x, y: -over(g * x, x * x + y * y)
+)
+hypot = elementwise(np.hypot, lambda g, z, x, _y: over(g * x, z), lambda g, z, _x, y: over(g * y, z))
+deg2rad = elementwise(np.deg2rad, lambda g, _z, _x: g * (np.pi / 180))
+rad2deg = elementwise(np.rad2deg, lambda g, _z, _x: g * (180 / np.pi))
+UFUNCS[np.radians] = deg2rad
+UFUNCS[np.degrees] = rad2deg
+
+# ---- absolute value, sign, and the parts of a complex number ------------------------------------------------------------
+# Not holomorphic: both the pull-back (of the gradient dL/dRe + i dL/dIm) and the push-forward are written out.
+# The cotangent of a real value may come with an imaginary part, from complex values further on, which means nothing:
+# where a complex value turns into a real one, the rule drops it. What flows to a complex value is always complex.
+
+
+def _pull_sign(g: Any, z: Any, x: Any) -> Any:
+    if x.dtype.kind != "c":
+        return g * 0
+    along = np.real(np.conj(z) * g)
+    return over(g - z * along, np.abs(x))
+
+
+absolute = elementwise(
+    np.absolute, lambda g, _z, x: np.real(g) * np.sign(x) if x.dtype.kind == "c" else g * np.sign(x), holomorphic=False
+)
+absolute.node.pushes = (
+    lambda t, _z, x: np.real(np.conj(np.sign(x)) * t) if x.dtype.kind == "c" else t * np.sign(x),
+)
+fabs = elementwise(np.fabs, lambda g, _z, x: g * np.sign(x))
+sign = elementwise(np.sign, _pull_sign, holomorphic=False)
+conjugate = elementwise(np.conjugate, lambda g, _z, _x: np.conj(g), holomorphic=False)
+
+
+
+
+@linear(None, name="real_part", call=np.real, push=lambda t, _z, _x: np.real(t), holomorphic=False)
+def _real_part(g: Any, _z: Any, _x: Any) -> Any:
+    return np.real(g) + 0j
+
+
+@linear(None, name="imag_part", call=np.imag, push=lambda t, _z, _x: np.imag(t), holomorphic=False)
+def _imag_part(g: Any, _z: Any, _x: Any) -> Any:
+    return np.real(g) * 1j
+
+
+@linear(
+    None,
+    name="complex_angle",
+    call=np.angle,
+    push=lambda t, _z, x: over(np.imag(np.conj(x) * t), np.real(x * np.conj(x))),
+    holomorphic=False,
+)
+def _complex_angle(g: Any, _z: Any, x: Any) -> Any:
+    return over(np.real(g) * 1j * x, np.real(x * np.conj(x)))
+
+
+def _is_complex(x: Any) -> bool:
+    return isinstance(x, Variable) and x.dtype.kind == "c"
+
+
+@implements(np.real)
+def real(val: Any) -> Any:
+    """`numpy.real` for arrays and Variables. Differentiable."""
+    return _real_part(val) if _is_complex(val) else val if isinstance(val, Variable) else np.real(val)
+
+
+@implements(np.imag)
+def imag(val: Any) -> Any:
+    """`numpy.imag` for arrays and Variables. Differentiable where val is complex; else a constant 0."""
+    return _imag_part(val) if _is_complex(val) else np.imag(data_of(val))
+
+
+@implements(np.angle)
+def angle(z: Any, deg: bool = False) -> Any:
+    """`numpy.angle` for arrays and Variables. Differentiable where z is complex; else a constant."""
+    if not _is_complex(z):
+        return np.angle(data_of(z), deg)
+    theta = _complex_angle(z)
+    return theta * (180 / np.pi) if deg else theta

@@ -1,0 +1,431 @@
+"""The box: `Variable`, a mutable handle on an array and on the graph node that made it.
+
+Operators and array methods are attached in `methods.py`, where the rules are known.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import sys
+import weakref
+from typing import Any
+
+import numpy as np
+from numpy import generic, ndarray
+
+tick = itertools.count(1_000).__next__  # serial numbers order the graph; above CPython's cached integers
+
+
+class Info:
+    """What few nodes need: a gradient, a name, the handle, the user's line."""
+
+    __slots__ = ("creator", "grad", "handle", "inputs", "line", "name", "seed")
+
+    def __init__(self) -> None:
+        self.grad: Any = None  # what passes deposited or the user set
+        self.seed: Any = None  # what the user set: where `backward` starts
+        self.name: str | None = None
+        self.handle: Any = None  # weak reference to a Variable
+        self.creator: Any = None  # the user's own instance of a built-in Function
+        self.inputs: tuple[Variable, ...] = ()  # of such an instance
+        self.line: str | None = None  # recorded by debug()
+
+
+class Leaf:
+    """The node of a Variable that no function made."""
+
+    __slots__ = ("info", "serial")
+    parents = ()
+    arity = 0
+    function = None
+
+    def __init__(self, handle: Variable) -> None:
+        self.serial = tick()
+        self.info = info = Info()
+        info.handle = weakref.ref(handle)
+
+    def back(self, g: Any, cotangents: dict[Any, Any], graph: bool = False) -> None:
+        pass
+
+    back_generic = back
+
+    def push(self, tangents: dict[Any, Any], graph: bool) -> None:
+        pass
+
+    def release(self, state: str) -> None:
+        pass
+
+
+class _Dropped:
+    """Stands where the value of an intermediate result would be that nobody kept."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(
+            "the value of this intermediate result was not kept: no rule reads it and no Variable holds it. "
+            "Keep the Variable itself, or record the computation under wg.Tape()"
+        )
+
+
+def is_inexact(data: Any) -> bool:
+    """Whether data has derivatives: floating-point or complex."""
+    return data.dtype.kind in "fc"
+
+
+class Variable:
+    """An array that remembers how it was made, so that derivatives can flow through it.
+
+    Args:
+        data: an array, a NumPy scalar, a Python number or a nested list of numbers. An array is not copied.
+        name: a label for messages and pictures.
+
+    Floating-point and complex data are tracked; integers, booleans and objects never are. A Variable is a
+    handle: `y[i] = v` and `y += v` move it to a new value, and leave what was computed from the old one as it was.
+
+    Raises:
+        TypeError: data is a Variable, None, text, or something that NumPy makes no numeric array of.
+
+    Example:
+        >>> x = wg.Variable(np.array([1.0, 2.0]))
+        >>> y = np.sum(x**2)
+        >>> y.backward()
+        >>> x.grad
+        array([2., 4.])
+    """
+
+    __slots__ = ("__weakref__", "_data", "_name", "_node", "_serial")
+
+    def __init__(self, data: Any, name: str | None = None) -> None:
+        self._data = array = as_data(data)
+        self._name = name
+        if is_inexact(array):
+            self._node = node = Leaf(self)
+            node.info.name = name
+            self._serial = node.serial
+        else:
+            self._node = None
+
+    # ---- the array ------------------------------------------------------------------------------------------
+
+    @property
+    def data(self) -> ndarray:
+        """The array itself, not a copy. Assigning another keeps this Variable's place in the graph."""
+        data = self._data
+        if type(data) is not ndarray and isinstance(data, generic):
+            data = self._data = np.asarray(data)
+        elif type(data) is _Dropped:
+            data.shape  # noqa: B018  raises, and says why
+        return data
+
+    @data.setter
+    def data(self, data: Any) -> None:
+        array = as_data(data)
+        if self._node is not None and not is_inexact(array):
+            raise TypeError(f"data: {array.dtype} data cannot take the place of tracked data; use .astype(float)")
+        self._data = array
+        if self._node is None and is_inexact(array):
+            self._node = Leaf(self)
+            self._serial = self._node.serial
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The array's shape."""
+        return self._data.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self._data.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The array's dtype."""
+        return self._data.dtype
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes per element."""
+        return self._data.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in all."""
+        return self._data.nbytes
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __repr__(self) -> str:
+        if type(self._data) is _Dropped:
+            return "Variable(<value not kept>)"
+        label = "" if self.name is None else f", name={self.name!r}"
+        text = np.array2string(self.data, prefix="Variable(", separator=", ", suffix=")")
+        dtype = "" if self.dtype in (np.float64, np.int64, np.complex128, np.bool_) else f", dtype={self.dtype}"
+        return f"Variable({text}{dtype}{label})"
+
+    def __str__(self) -> str:
+        return str(self.data)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.data.item() if self.size == 1 and spec else self.data, spec)
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def __contains__(self, item: Any) -> bool:
+        return (item.data if isinstance(item, Variable) else item) in self.data
+
+    def item(self, *args: Any) -> Any:
+        """One element as a Python number: an explicit way out of the graph."""
+        return self._data.item(*args)
+
+    def tolist(self) -> Any:
+        """The data as nested lists of Python numbers: an explicit way out of the graph."""
+        return self.data.tolist()
+
+    def detach(self) -> Variable:
+        """A new untracked Variable on the same data: an explicit way out of the graph."""
+        return wrap(self._data, None)
+
+    def __copy__(self) -> Variable:
+        return Variable(self.data, self.name)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
+        return Variable(self.data.copy(), self.name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Variable, (self.data, self.name)
+
+    # ---- the graph ------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str | None:
+        """A label for messages and pictures."""
+        return getattr(self, "_name", None)
+
+    @name.setter
+    def name(self, name: str | None) -> None:
+        self._name = name
+        if self._node is not None:
+            info_of(self._node).name = name
+
+    @property
+    def grad(self) -> Any:
+        """The gradient that `backward` left here: shape and dtype of the data. None before.
+
+        An ndarray, or a Variable after `create_graph=True`. Assigning one makes `backward` start from it.
+        """
+        info = getattr(self._node, "info", None)
+        if info is None or info.grad is None:
+            return None
+        g = info.grad
+        if not isinstance(g, Variable) and (type(g) is not ndarray or g.dtype != self.dtype):
+            g = info.grad = as_cotangent(g, self.dtype)
+        return g
+
+    @grad.setter
+    def grad(self, g: Any) -> None:
+        if g is None:
+            self.cleargrad()
+            return
+        if self._node is None:
+            raise TypeError(f"grad: {describe(self)} is not tracked, so it has no gradient")
+        info = info_of(self._node)
+        info.grad = info.seed = check_cotangent(g, self, "grad")
+
+    def cleargrad(self) -> None:
+        """Forget the gradient, so that the next pass starts from nothing."""
+        info = getattr(self._node, "info", None)
+        if info is not None:
+            info.grad = info.seed = None
+
+    @property
+    def creator(self) -> Any:
+        """The Function that made this Variable; None for a leaf and for untracked data."""
+        function = getattr(self._node, "function", None)
+        if function is not None:
+            info = info_of(self._node)
+            info.handle = weakref.ref(self)
+            function = info.creator or function
+        return function
+
+    def unchain(self) -> None:
+        """Cut the link to the creator: this Variable becomes a leaf, for what was computed from it too."""
+        if self._node is not None:
+            self._node.release("cut")
+
+    # ---- ways out that lose the graph unseen are refused ---------------------------------------------------------
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
+        if self._node is not None:
+            raise TypeError(
+                "this would turn a tracked Variable into a plain array and lose its graph. Use wg.array([...]) or "
+                "np.stack([...]) to build an array of Variables, .data or .detach() to leave the graph on purpose"
+            )
+        return np.array(self._data, dtype=dtype, copy=copy)
+
+    def _number(self, kind: type) -> Any:
+        if self._node is not None:
+            raise TypeError(
+                f"{kind.__name__}() of a tracked Variable would lose its graph. Use .item() or .data to leave the "
+                "graph on purpose, or the NumPy function (np.sin, not math.sin) to stay in it"
+            )
+        return kind(self.data)
+
+    def __float__(self) -> float:
+        return self._number(float)
+
+    def __int__(self) -> int:
+        return self._number(int)
+
+    def __complex__(self) -> complex:
+        return self._number(complex)
+
+    def __index__(self) -> int:
+        if self._node is not None or self.dtype.kind not in "iu":
+            raise TypeError(f"{describe(self)} cannot be an index: only integer data can")
+        return self.data.__index__()
+
+
+# ---- making handles ---------------------------------------------------------------------------------------------
+
+_new = Variable.__new__
+
+
+def wrap(data: Any, node: Any) -> Variable:
+    """A handle on `data`, made by `node`."""
+    v = _new(Variable)
+    v._data = data
+    v._node = node
+    if node is not None:
+        v._serial = node.serial
+    return v
+
+
+def tie(data: Any, node: Any) -> Any:
+    """What a rule sees when it runs on Variables: the saved array as a handle on its node."""
+    if node is None or not isinstance(data, (ndarray, generic)):
+        return data
+    v = _new(Variable)  # no serial: such a handle is the walk's own, not a user's
+    v._data = data
+    v._node = node
+    return v
+
+
+def move(v: Variable, data: Any, node: Any) -> Variable:
+    """Let the handle v stand for another value; what was computed from the old one is left as it was."""
+    v._data = data
+    v._node = node
+    if node is not None:
+        v._serial = node.serial
+        if v.name is not None:
+            info_of(node).name = v.name
+    return v
+
+
+# The serial number of a node is also held by its handles, so its reference count tells whether somebody holds one.
+references = getattr(sys, "getrefcount", lambda obj: sys.maxsize)
+
+
+def _count_without_handle() -> int:
+    node = object.__new__(Leaf)
+    node.serial = tick()
+    return references(node.serial)
+
+
+UNHELD = _count_without_handle()
+
+
+def handle_of(node: Any, value: Any = None) -> Variable:
+    """The Variable that a user holds on this node, or a new one (on `value`, when it is known)."""
+    info = info_of(node)
+    v = info.handle and info.handle()
+    if v is not None and v._node is node:
+        return v
+    if references(node.serial) != UNHELD:
+        for v in gc.get_referrers(node):
+            if isinstance(v, Variable) and v._node is node:
+                break
+        else:
+            v = None
+    if v is None or v._node is not node:
+        v = wrap(_Dropped() if value is None else value, node)
+        v.name = info.name
+    info.handle = weakref.ref(v)
+    return v
+
+
+def info_of(node: Any) -> Info:
+    """The node's Info, made when first asked for."""
+    try:
+        return node.info
+    except AttributeError:
+        node.info = info = Info()
+        return info
+
+
+def data_of(x: Any) -> Any:
+    """x with every Variable in it replaced by its array."""
+    if isinstance(x, Variable):
+        return x.data
+    if isinstance(x, (list, tuple)):
+        return type(x)([data_of(item) for item in x])
+    return x
+
+
+# ---- checks ------------------------------------------------------------------------------------------------------
+
+
+def describe(v: Any) -> str:
+    """A few words for messages: name, dtype and shape."""
+    name = getattr(v, "name", None)
+    return f"{'Variable' if name is None else f'Variable {name!r}'} of {v.dtype} {v.shape}"
+
+
+def as_data(data: Any) -> Any:
+    """Data for a Variable: an ndarray or NumPy scalar."""
+    if isinstance(data, (ndarray, generic)):
+        array = data
+    elif isinstance(data, Variable):
+        raise TypeError("data is a Variable already; use .detach() or .data for its array")
+    elif hasattr(data, "__array_function__"):  # another library's array that speaks NumPy's protocols
+        array = data
+    else:
+        try:
+            array = np.asarray(data)
+        except ValueError as error:
+            raise TypeError(f"data: NumPy makes no array of this {type(data).__name__}: {error}") from None
+        array = array[()] if array.ndim == 0 and array.dtype.kind != "O" else array
+    if data is None or array.dtype.kind in "SUVMm":
+        raise TypeError(f"data: expected numbers, got {type(data).__name__} of dtype {array.dtype}")
+    return array
+
+
+def as_cotangent(g: Any, dtype: np.dtype[Any]) -> Any:
+    """g as an array of the given dtype: the real part, where the value is real."""
+    if g.dtype.kind == "c" and dtype.kind != "c":
+        g = g.real
+    return np.asarray(g, dtype=dtype) if isinstance(g, (ndarray, generic)) else g.astype(dtype)
+
+
+def check_cotangent(g: Any, like: Any, what: str) -> Any:
+    """g as a gradient (or tangent) of `like`: same shape, same dtype; a Variable stays one.
+
+    Raises:
+        TypeError: complex for real data, or no numbers at all.
+        ValueError: another shape.
+    """
+    if not isinstance(g, Variable):
+        g = as_data(g)
+    if g.shape != like.shape:
+        raise ValueError(f"{what}: expected shape {like.shape}, the shape of the value; got {g.shape}")
+    if g.dtype.kind == "O" or (g.dtype.kind == "c" and like.dtype.kind != "c"):
+        raise TypeError(f"{what}: expected dtype {like.dtype}, the dtype of the value; got {g.dtype}")
+    if isinstance(g, Variable):
+        return g if g.dtype == like.dtype else g.astype(like.dtype)  # type: ignore[attr-defined]
+    return as_cotangent(g, like.dtype)
