@@ -18,6 +18,7 @@ import inspect
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ _new_variable = Variable.__new__
 _constants = (ndarray, float, int, complex, generic)
 
 
-# ---- what the engine does for every rule ----------------------------------------------------------------------------
+# ---- what the engine does for every rule --------------------------------------------------------------------
 
 
 @lru_cache(4096)
@@ -66,7 +67,7 @@ def spread(x: Any, shape: tuple[int, ...]) -> Any:
     return np.broadcast_to(x, shape)
 
 
-# ---- nodes, one class for each arity ----------------------------------------------------------------------------------
+# ---- nodes, one class for each arity ------------------------------------------------------------------------
 
 
 class Operation(Node):
@@ -79,7 +80,7 @@ class Operation(Node):
     op: Callable[..., Any]
     shapes: Any = None  # of the inputs and the result, where broadcasting has to be undone
     args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = {}
+    kwargs: Any = MappingProxyType({})
 
     # An instance that a user makes, `wg.Sin()`, is no recorded call: it has no serial number, and marks the
     # nodes of its calls as its own.
@@ -150,6 +151,9 @@ class Unary(Operation):
     """An elementwise operation of one array."""
 
     __slots__ = ("p", "x", "z")
+    p: Any
+    x: Any
+    z: Any
     arity = 1
     pull: Rule
     parents = property(lambda self: (self.p,))  # type: ignore[assignment]
@@ -157,7 +161,7 @@ class Unary(Operation):
     def saved(self) -> tuple[Any, ...]:
         return self.z, self.x
 
-    def back(self, g: Any, cotangents: dict[Any, Any]) -> None:
+    def back(self, g: Any, cotangents: dict[Any, Any], graph: bool = False) -> None:
         t = self.pull(g, self.z, self.x)
         p = self.p
         if p in cotangents:
@@ -170,6 +174,11 @@ class Binary(Operation):
     """An operation of two arrays that broadcast against each other."""
 
     __slots__ = ("p", "q", "shapes", "x", "y", "z")
+    p: Any
+    q: Any
+    x: Any
+    y: Any
+    z: Any
     arity = 2
     pull_x: Rule
     pull_y: Rule
@@ -178,7 +187,7 @@ class Binary(Operation):
     def saved(self) -> tuple[Any, ...]:
         return self.z, self.x, self.y
 
-    def back(self, g: Any, cotangents: dict[Any, Any]) -> None:
+    def back(self, g: Any, cotangents: dict[Any, Any], graph: bool = False) -> None:
         shapes = self.shapes
         p = self.p
         if p is not None:
@@ -204,6 +213,9 @@ class Linear(Operation):
     """A function of one array with other arguments."""
 
     __slots__ = ("args", "kwargs", "p", "x", "z")
+    p: Any
+    x: Any
+    z: Any
     arity = 1
     pull: Rule
     parents = property(lambda self: (self.p,))  # type: ignore[assignment]
@@ -215,7 +227,7 @@ class Linear(Operation):
     def saved(self) -> tuple[Any, ...]:
         return self.z, self.x
 
-    def back(self, g: Any, cotangents: dict[Any, Any]) -> None:
+    def back(self, g: Any, cotangents: dict[Any, Any], graph: bool = False) -> None:
         t = self.pull(g, self.z, self.x, *self.args, **self.kwargs)
         p = self.p
         if p in cotangents:
@@ -228,12 +240,14 @@ class General(Operation):
     """A function of any number of arrays with other arguments, given by keyword."""
 
     __slots__ = ("kwargs", "parents", "shapes", "xs", "z")
+    xs: tuple[Any, ...]
+    z: Any
 
     def saved(self) -> tuple[Any, ...]:
         return self.z, *self.xs
 
 
-# ---- what a rule reads ----------------------------------------------------------------------------------------------
+# ---- what a rule reads --------------------------------------------------------------------------------------
 
 NOTHING, SHAPE, VALUE = 0, 1, 2
 
@@ -249,7 +263,7 @@ def _reads(rules: Sequence[Rule], count: int) -> list[int]:
     return most
 
 
-# ---- declarations ---------------------------------------------------------------------------------------------------
+# ---- declarations -------------------------------------------------------------------------------------------
 
 
 def _declare(base: type, function: Any, name: str, op: Callable[..., Any], **attributes: Any) -> Any:
@@ -268,7 +282,15 @@ def _declare(base: type, function: Any, name: str, op: Callable[..., Any], **att
     return node
 
 
-def elementwise(function: Any, *rules: Rule, name: str | None = None, call: Any = None, holomorphic: bool = True) -> Any:
+def elementwise(
+    function: Any,
+    *rules: Rule,
+    name: str | None = None,
+    call: Any = None,
+    holomorphic: bool = True,
+    pushes: tuple[Rule, ...] | None = None,
+    domain: Any = (-2.0, 2.0),
+) -> Any:
     """Declare an elementwise function of one or two arrays: a rule for each.
 
     Args:
@@ -276,9 +298,15 @@ def elementwise(function: Any, *rules: Rule, name: str | None = None, call: Any 
         rules: `(g, z, x)` or `(g, z, x, y)`; both pull-back and push-forward.
         call: what computes the value, when that is faster than `function` and gives the same bits.
         holomorphic: False where the rule itself gives the pull-back of complex data.
+        pushes: the push-forwards, where they differ from the pull-backs.
+        domain: the interval that tests draw arguments from; a tuple of two for two arguments.
     """
     name = name or function.__name__
-    return (_unary if len(rules) == 1 else _binary)(function, *rules, name, call or function, holomorphic)
+    declare: Any = _unary if len(rules) == 1 else _binary
+    op = declare(function, *rules, name, call or function, holomorphic)
+    op.node.pushes = pushes or rules
+    op.domain = domain
+    return op
 
 
 def _unary(function: Any, rule: Rule, name: str, call: Any, holomorphic: bool) -> Any:
@@ -309,9 +337,7 @@ def _unary(function: Any, rule: Rule, name: str, call: Any, holomorphic: bool) -
         out._serial = n.serial = tick()
         return out
 
-    node = _declare(
-        Unary, function, name, op, pull=staticmethod(rule), pulls=(rule,), pushes=(rule,), holomorphic=holomorphic
-    )
+    node = _declare(Unary, function, name, op, pull=staticmethod(rule), pulls=(rule,), holomorphic=holomorphic)
     return op
 
 
@@ -368,13 +394,14 @@ def _binary(function: Any, rule_x: Rule, rule_y: Rule, name: str, call: Any, hol
         out._serial = n.serial = tick()
         return out
 
-    rules = rule_x, rule_y
-    attributes = {"pull_x": staticmethod(rule_x), "pull_y": staticmethod(rule_y), "pulls": rules, "pushes": rules}
-    node = _declare(Binary, function, name, op, holomorphic=holomorphic, **attributes)
+    pulls = {"pull_x": staticmethod(rule_x), "pull_y": staticmethod(rule_y), "pulls": (rule_x, rule_y)}
+    node = _declare(Binary, function, name, op, holomorphic=holomorphic, **pulls)
     return op
 
 
-def linear(function: Any, *, name: str | None = None, call: Any = None, push: Any = None, **attributes: Any) -> Any:
+def linear(
+    function: Any, *, name: str | None = None, call: Any = None, push: Any = None, **attributes: Any
+) -> Callable[[Rule], Any]:
     """Declare a function of one array and other arguments; decorates its pull-back `(g, z, x, *args, **kwargs)`.
 
     The rule's parameters carry NumPy's names and defaults; an argument that the rule does not know is refused.
@@ -500,7 +527,7 @@ def implements(*functions: Any) -> Callable[[Any], Any]:
     return register
 
 
-# ---- what is refused, and in which words ----------------------------------------------------------------------------
+# ---- what is refused, and in which words --------------------------------------------------------------------
 
 
 def constant(value: Any, op: Any, position: int) -> Any:
@@ -515,8 +542,8 @@ def constant(value: Any, op: Any, position: int) -> Any:
 
 def explained(error: Exception, op: Any, xs: tuple[Any, ...]) -> Exception:
     """NumPy's error with the function, the arguments and what to do."""
-    if type(error) not in (ValueError, TypeError) and not isinstance(error, np._core._exceptions.UFuncTypeError):
-        return error  # IndexError, AxisError, LinAlgError: they say it themselves
+    if isinstance(error, (IndexError, np.linalg.LinAlgError)):
+        return error  # they say it themselves
     shapes = ", ".join(f"argument {i} has shape {np.shape(x)}" for i, x in enumerate(xs, 1))
     if isinstance(error, ValueError):
         hint = ": make trailing axes equal or 1 (reshape, expand_dims, .T)" if len(xs) > 1 else ""

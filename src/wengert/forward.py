@@ -10,7 +10,7 @@ import numpy as np
 from .function import Call, Parts
 from .recording import Mode, recorded, recording
 from .reverse import history, pull
-from .variable import Variable, tie, wrap
+from .variable import Variable, wrap
 
 
 def push(ys: Sequence[Any], xs: Sequence[Any], ts: Sequence[Any], graph: bool) -> list[Any]:
@@ -42,7 +42,9 @@ def _push_call(call: Call, tangents: dict[Any, Any], graph: bool) -> None:
         else:
             results, why = call.checked(call.as_called(lambda x, node: wrap(x, None)).backward(*gs)), None
     if why is not None:  # the value is right all the same, from arrays
-        array_tangents = {p: t._data if isinstance(t, Variable) else t for p, t in tangents.items() if p in call.parents}
+        array_tangents = {
+            p: t._data if isinstance(t, Variable) else t for p, t in tangents.items() if p in call.parents
+        }
         _push_call(call, array_tangents, False)
         parts = array_tangents.get(call)
         if parts is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import weakref
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy import generic, ndarray
@@ -43,7 +43,8 @@ class Function:
 
     __slots__ = ()
 
-    inputs: tuple[Variable, ...]
+    if TYPE_CHECKING:
+        inputs: tuple[Variable, ...]
 
     def __call__(self, *inputs: Any) -> Any:
         """Apply the operation; arrays and numbers among the inputs are constants."""
@@ -90,7 +91,7 @@ def _call(self: Function, inputs: tuple[Any, ...], record: bool) -> Any:
     zs = self.forward(*[v.data for v in handles])
     many = isinstance(zs, tuple)
     outs = tuple([wrap(_result(z, self), None) for z in (zs if many else (zs,))])
-    self.inputs = handles
+    state["inputs"] = handles
     state["_outputs"] = [weakref.ref(o) for o in outs]
     if record and any([v._node is not None for v in handles]):
         node = Call(self, handles, outs)
@@ -157,7 +158,7 @@ class Node(Function):
                 if slot not in ("info", "serial", "__weakref__"):
                     setattr(self, slot, ())
 
-    # ---- walking the graph by hand ----
+    # ---- walking the graph by hand --------------------------------------------------------------------------
 
     @property
     def inputs(self) -> tuple[Variable, ...]:  # type: ignore[override]
@@ -270,7 +271,7 @@ class Freed(Cut):
         self.back(g, {})
 
 
-# ---- calls of users' Functions --------------------------------------------------------------------------------------
+# ---- calls of users' Functions ------------------------------------------------------------------------------
 
 
 class Parts(list[Any]):
@@ -345,7 +346,9 @@ class Call(Node):
         several = len(self.zs) > 1
         nodes = [Pick(self, k) if several else self for k in range(len(self.zs))]
         outs = [handle(z, n) for z, n in zip(self.zs, nodes, strict=True)]
-        fn.inputs = tuple([handle(x, p) if p is not None else wrap(x, None) for x, p in zip(self.xs, self.parents)])
+        fn.__dict__["inputs"] = tuple(
+            [handle(x, p) if p is not None else wrap(x, None) for x, p in zip(self.xs, self.parents, strict=True)]
+        )
         fn.__dict__["_outputs"] = [lambda v=v: v for v in outs]
         return fn
 
@@ -428,7 +431,7 @@ class Watched(Variable):
         self._node = node
         self._left = left
 
-    @property
+    @property  # type: ignore[misc]
     def data(self) -> ndarray:
         self._left.append("reads .data")
         return np.asarray(self._data)

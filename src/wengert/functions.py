@@ -1,4 +1,4 @@
-"""The built-in operations as Function classes: `Sin()(x)` is `sin(x)`, and marks the result as made by that instance."""
+"""The built-in operations as Function classes: `Sin()(x)` is `sin(x)`, made by that instance."""
 
 from .rules import elementwise as e
 from .rules import linalg, reductions, selection, shaping

@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 
 from . import protocol, reverse
-from .declare import OPERATIONS
 from .rules import elementwise as e
 from .rules import indexing, linalg, reductions, selection, shaping
-from .variable import Variable, as_data, data_of
+from .variable import Variable, data_of
 
-# ---- constants: results that have no derivative ---------------------------------------------------------------------------
+# ---- constants: results that have no derivative -------------------------------------------------------------
 
 protocol.CONSTANT |= {
     np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
@@ -49,7 +48,9 @@ def _in_place(op: Any) -> Any:
     def update(self: Variable, other: Any) -> Variable:
         new = op(self, other)
         if new.shape != self.shape:
-            raise ValueError(f"{op.__name__}: the result has shape {new.shape} and cannot replace {self.shape} in place")
+            raise ValueError(
+                f"{op.__name__}: the result has shape {new.shape} and cannot replace {self.shape} in place"
+            )
         if new.dtype != self.dtype:
             if not np.can_cast(new.dtype, self.dtype, "same_kind"):
                 raise TypeError(f"{op.__name__}: the result is {new.dtype} and cannot replace {self.dtype} in place")
@@ -72,11 +73,12 @@ def _divmod(x: Any, y: Any) -> tuple[Any, Any]:
     return np.floor_divide(x, y), e.remainder(x, y)
 
 
-Variable.__array_ufunc__ = protocol.array_ufunc
-Variable.__array_function__ = protocol.array_function
-Variable.__getitem__ = indexing.getitem_method
-Variable.__setitem__ = indexing.setitem_method
-Variable.backward = reverse.backward
+attach: Any = Variable  # the types of what is attached are declared in variable.py
+attach.__array_ufunc__ = protocol.array_ufunc
+attach.__array_function__ = protocol.array_function
+attach.__getitem__ = indexing.getitem_method
+attach.__setitem__ = indexing.setitem_method
+attach.backward = reverse.backward
 
 for _name, _op in {
     "add": e.add, "sub": e.subtract, "mul": e.multiply, "truediv": e.divide, "pow": e.pow_, "matmul": linalg.matmul,
@@ -89,26 +91,26 @@ for _name, _op in {
 for _name in ("lt", "le", "gt", "ge"):
     _ufunc = {"lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal}[_name]
     setattr(Variable, f"__{_name}__", _comparison(_ufunc))
-Variable.__eq__ = _comparison(np.equal)
-Variable.__ne__ = _comparison(np.not_equal)
-Variable.__hash__ = object.__hash__
-Variable.__neg__ = e.negative
-Variable.__pos__ = e.positive
-Variable.__abs__ = e.absolute
+attach.__eq__ = _comparison(np.equal)
+attach.__ne__ = _comparison(np.not_equal)
+attach.__hash__ = object.__hash__
+attach.__neg__ = e.negative
+attach.__pos__ = e.positive
+attach.__abs__ = e.absolute
 
-Variable.T = property(shaping.transpose)
-Variable.mT = property(lambda self: shaping.swapaxes(self, -1, -2))
-Variable.real = property(e.real)
-Variable.imag = property(e.imag)
-Variable.flat = property(lambda self: iter(shaping.ravel(self)))
-Variable.reshape = shaping.reshape_method
-Variable.transpose = shaping.transpose_method
-Variable.flatten = shaping.flatten_method
-Variable.astype = shaping.astype
-Variable.copy = lambda self, order="C": shaping.copy(self, order)
-Variable.dot = linalg.dot
-Variable.conj = Variable.conjugate = e.conjugate
-Variable.clip = selection.clip
+attach.T = property(shaping.transpose)
+attach.mT = property(lambda self: shaping.swapaxes(self, -1, -2))
+attach.real = property(e.real)
+attach.imag = property(e.imag)
+attach.flat = property(lambda self: iter(shaping.ravel(self)))
+attach.reshape = shaping.reshape_method
+attach.transpose = shaping.transpose_method
+attach.flatten = shaping.flatten_method
+attach.astype = shaping.astype
+attach.copy = lambda self, order="C": shaping.copy(self, order)
+attach.dot = linalg.dot
+attach.conj = attach.conjugate = e.conjugate
+attach.clip = selection.clip
 for _op in (
     reductions.sum, reductions.mean, reductions.var, reductions.std, reductions.max, reductions.min, reductions.prod,
     shaping.ravel, shaping.swapaxes, shaping.squeeze,

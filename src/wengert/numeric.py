@@ -56,9 +56,7 @@ def numerical_diff(f: Callable[[Variable], Any], x: Any, eps: float | None = Non
     if shape == x0.shape:
         return np.asarray(difference(x0.dtype.type(eps)))
     if shape != ():
-        raise ValueError(
-            f"numerical_diff: f maps shape {x0.shape} to {shape}; it must be elementwise or give a scalar"
-        )
+        raise ValueError(f"numerical_diff: f maps shape {x0.shape} to {shape}; it must be elementwise or give a scalar")
     steps = eps * np.eye(x0.size, dtype=x0.dtype).reshape(x0.size, *x0.shape)
     return np.array([difference(step) for step in steps]).reshape(x0.shape)
 
@@ -119,6 +117,7 @@ def check_grads(
     xs = [np.asarray(values[i]) for i in varied]
     precision = max(np.finfo(x.dtype).eps for x in xs)
     _check(g, xs, order, tuple(modes), _tolerance(precision, tol), eps or precision ** (1 / 3), seed, "")
+    return None
 
 
 def _is_varied(a: Any) -> bool:

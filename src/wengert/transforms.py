@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy import ndarray
 
 from . import forward, reverse
 from .declare import elementwise
@@ -128,7 +127,7 @@ def value_and_grad(
         (array(5.), array([2., 4.]))
     """
     single = isinstance(argnums, (int, np.integer))
-    wanted = (argnums,) if single else tuple(argnums)  # type: ignore[arg-type]
+    wanted: tuple[Any, ...] = (argnums,) if single else tuple(argnums)  # type: ignore[arg-type]
 
     @functools.wraps(f)
     def differentiated(*args: Any, **kwargs: Any) -> Any:
@@ -236,7 +235,10 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
     tracked = [y._node for y in run.ys if y._node is not None]
     pushed = iter(forward.push(tracked, run.nodes, ts, graph) if tracked else [])
     tys = [None if y._node is None else next(pushed) for y in run.ys]
-    tys = [np.zeros_like(y.data) if t is None else _result(t, y, set(map(id, ts))) for t, y in zip(tys, run.ys)]
+    tys = [
+        np.zeros_like(y.data) if t is None else _result(t, y, set(map(id, ts)))
+        for t, y in zip(tys, run.ys, strict=True)
+    ]
     value, ty = run.value(), run.container(tys) if run.container else tys[0]
     return (value, ty, run.aux) if has_aux else (value, ty)
 

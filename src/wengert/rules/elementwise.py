@@ -10,7 +10,7 @@ import numpy as np
 from ..declare import UFUNCS, elementwise, implements, linear
 from ..variable import Variable, data_of
 
-# ---- a zero cotangent contributes exactly zero ------------------------------------------------------------------------
+# ---- a zero cotangent contributes exactly zero --------------------------------------------------------------
 
 
 def _over(g: Any, d: Any) -> Any:
@@ -21,24 +21,42 @@ def _over(g: Any, d: Any) -> Any:
 
 
 # g / d, and 0 where g is 0 whatever d is: for rules that are singular somewhere
-over = elementwise(None, lambda g, _z, _x, y: over(g, y), lambda g, z, _x, y: -over(g * z, y), name="over", call=_over)
+over = elementwise(
+    None,
+    lambda g, _z, _x, y: over(g, y),
+    lambda g, z, _x, y: -over(g * z, y),
+    name="over",
+    call=_over,
+    domain=((-2.0, 2.0), (0.3, 2.0)),
+)
 
-# ---- arithmetic -------------------------------------------------------------------------------------------------------
+# ---- arithmetic ---------------------------------------------------------------------------------------------
 
 add = elementwise(np.add, lambda g, _z, _x, _y: g, lambda g, _z, _x, _y: g, call=operator.add)
 subtract = elementwise(np.subtract, lambda g, _z, _x, _y: g, lambda g, _z, _x, _y: -g, call=operator.sub)
 multiply = elementwise(np.multiply, lambda g, _z, _x, y: g * y, lambda g, _z, x, _y: g * x, call=operator.mul)
 divide = elementwise(
-    np.divide, lambda g, _z, _x, y: over(g, y), lambda g, z, _x, y: -over(g * z, y), call=operator.truediv
+    np.divide,
+    lambda g, _z, _x, y: over(g, y),
+    lambda g, z, _x, y: -over(g * z, y),
+    call=operator.truediv,
+    domain=((-2.0, 2.0), (0.3, 2.0)),
 )
 negative = elementwise(np.negative, lambda g, _z, _x: -g, call=operator.neg)
 positive = elementwise(np.positive, lambda g, _z, _x: g)
-reciprocal = elementwise(np.reciprocal, lambda g, z, _x: -g * z * z)
-remainder = elementwise(np.remainder, lambda g, _z, _x, _y: g, lambda g, _z, x, y: -g * np.floor_divide(x, y))
-fmod = elementwise(np.fmod, lambda g, _z, _x, _y: g, lambda g, _z, x, y: -g * np.trunc(x / y))
+reciprocal = elementwise(np.reciprocal, lambda g, z, _x: -g * z * z, domain=(0.3, 3.0))
+remainder = elementwise(
+    np.remainder,
+    lambda g, _z, _x, _y: g,
+    lambda g, _z, x, y: -g * np.floor_divide(x, y),
+    domain=((0.72, 0.78), (0.31, 0.33)),
+)
+fmod = elementwise(
+    np.fmod, lambda g, _z, _x, _y: g, lambda g, _z, x, y: -g * np.trunc(x / y), domain=((0.72, 0.78), (0.31, 0.33))
+)
 square = elementwise(np.square, lambda g, _z, x: 2 * x * g)
-sqrt = elementwise(np.sqrt, lambda g, z, _x: over(g, 2 * z))
-cbrt = elementwise(np.cbrt, lambda g, z, _x: over(g, 3 * z * z))
+sqrt = elementwise(np.sqrt, lambda g, z, _x: over(g, 2 * z), domain=(0.3, 3.0))
+cbrt = elementwise(np.cbrt, lambda g, z, _x: over(g, 3 * z * z), domain=(0.3, 3.0))
 
 
 def _power_x(g: Any, _z: Any, x: Any, y: Any) -> Any:
@@ -49,9 +67,11 @@ def _power_y(g: Any, z: Any, x: Any, _y: Any) -> Any:
     return g * (z * np.log(np.where(z == 0, 1, x)))  # 0**y is 0 on both sides of y > 0
 
 
-power = elementwise(np.power, _power_x, _power_y)
-float_power = elementwise(np.float_power, _power_x, _power_y)
-pow_operator = elementwise(np.power, _power_x, _power_y, name="pow_operator", call=operator.pow)
+power = elementwise(np.power, _power_x, _power_y, domain=((0.3, 2.0), (-2.0, 2.0)))
+float_power = elementwise(np.float_power, _power_x, _power_y, domain=((0.3, 2.0), (-2.0, 2.0)))
+pow_operator = elementwise(
+    np.power, _power_x, _power_y, name="pow_operator", call=operator.pow, domain=((0.3, 2.0), (-2.0, 2.0))
+)
 
 
 @linear(None, name="power_by", call=operator.pow, push=lambda t, _z, x, n: t * (n * x ** (n - 1)) if n else t * 0)
@@ -65,17 +85,17 @@ def pow_(x: Any, y: Any) -> Any:
     return power_by(x, y) if isinstance(y, (int, float)) and isinstance(x, Variable) else pow_operator(x, y)
 
 
-# ---- exponentials and logarithms --------------------------------------------------------------------------------------
+# ---- exponentials and logarithms ----------------------------------------------------------------------------
 
 LN2, LN10 = float(np.log(2)), float(np.log(10))
 
 exp = elementwise(np.exp, lambda g, z, _x: g * z)
 exp2 = elementwise(np.exp2, lambda g, z, _x: g * (z * LN2))
 expm1 = elementwise(np.expm1, lambda g, z, _x: g * (z + 1))
-log = elementwise(np.log, lambda g, _z, x: over(g, x))
-log2 = elementwise(np.log2, lambda g, _z, x: over(g, x * LN2))
-log10 = elementwise(np.log10, lambda g, _z, x: over(g, x * LN10))
-log1p = elementwise(np.log1p, lambda g, _z, x: over(g, 1 + x))
+log = elementwise(np.log, lambda g, _z, x: over(g, x), domain=(0.3, 3.0))
+log2 = elementwise(np.log2, lambda g, _z, x: over(g, x * LN2), domain=(0.3, 3.0))
+log10 = elementwise(np.log10, lambda g, _z, x: over(g, x * LN10), domain=(0.3, 3.0))
+log1p = elementwise(np.log1p, lambda g, _z, x: over(g, 1 + x), domain=(-0.7, 2.0))
 
 
 def _difference(x: Any, y: Any) -> Any:
@@ -99,32 +119,35 @@ def _sigmoid(x: Any) -> Any:
 
 
 sigmoid = elementwise(None, lambda g, z, _x: g * z * (1.0 - z), name="sigmoid", call=_sigmoid)
-relu = elementwise(None, lambda g, _z, x: g * (x > 0), name="relu", call=lambda x: np.maximum(x, 0))
+relu = elementwise(None, lambda g, _z, x: g * (x > 0), name="relu", call=lambda x: np.maximum(x, 0), domain=(0.3, 2.0))
 
-# ---- trigonometric and hyperbolic functions ---------------------------------------------------------------------------
+# ---- trigonometric and hyperbolic functions -----------------------------------------------------------------
 
 sin = elementwise(np.sin, lambda g, _z, x: g * np.cos(x))
 cos = elementwise(np.cos, lambda g, _z, x: g * -np.sin(x))
-tan = elementwise(np.tan, lambda g, z, _x: g * (1 + z * z))
-arcsin = elementwise(np.arcsin, lambda g, _z, x: over(g, np.sqrt(1 - x * x)))
-arccos = elementwise(np.arccos, lambda g, _z, x: -over(g, np.sqrt(1 - x * x)))
+tan = elementwise(np.tan, lambda g, z, _x: g * (1 + z * z), domain=(-1.2, 1.2))
+arcsin = elementwise(np.arcsin, lambda g, _z, x: over(g, np.sqrt(1 - x * x)), domain=(-0.8, 0.8))
+arccos = elementwise(np.arccos, lambda g, _z, x: -over(g, np.sqrt(1 - x * x)), domain=(-0.8, 0.8))
 arctan = elementwise(np.arctan, lambda g, _z, x: over(g, 1 + x * x))
 sinh = elementwise(np.sinh, lambda g, _z, x: g * np.cosh(x))
 cosh = elementwise(np.cosh, lambda g, _z, x: g * np.sinh(x))
 tanh = elementwise(np.tanh, lambda g, z, _x: g * (1 - z * z))
 arcsinh = elementwise(np.arcsinh, lambda g, _z, x: over(g, np.sqrt(x * x + 1)))
-arccosh = elementwise(np.arccosh, lambda g, _z, x: over(g, np.sqrt(x - 1) * np.sqrt(x + 1)))
-arctanh = elementwise(np.arctanh, lambda g, _z, x: over(g, 1 - x * x))
+arccosh = elementwise(np.arccosh, lambda g, _z, x: over(g, np.sqrt(x - 1) * np.sqrt(x + 1)), domain=(1.3, 3.0))
+arctanh = elementwise(np.arctanh, lambda g, _z, x: over(g, 1 - x * x), domain=(-0.8, 0.8))
 arctan2 = elementwise(
-    np.arctan2, lambda g, _z, x, y: over(g * y, x * x + y * y), lambda g, _z, x, y: -over(g * x, x * x + y * y)
+    np.arctan2,
+    lambda g, _z, x, y: over(g * y, x * x + y * y),
+    lambda g, _z, x, y: -over(g * x, x * x + y * y),
+    domain=(0.3, 2.0),
 )
-hypot = elementwise(np.hypot, lambda g, z, x, _y: over(g * x, z), lambda g, z, _x, y: over(g * y, z))
+hypot = elementwise(np.hypot, lambda g, z, x, _y: over(g * x, z), lambda g, z, _x, y: over(g * y, z), domain=(0.3, 2.0))
 deg2rad = elementwise(np.deg2rad, lambda g, _z, _x: g * (np.pi / 180))
 rad2deg = elementwise(np.rad2deg, lambda g, _z, _x: g * (180 / np.pi))
 UFUNCS[np.radians] = deg2rad
 UFUNCS[np.degrees] = rad2deg
 
-# ---- absolute value, sign, and the parts of a complex number ------------------------------------------------------------
+# ---- absolute value, sign, and the parts of a complex number ------------------------------------------------
 # Not holomorphic: both the pull-back (of the gradient dL/dRe + i dL/dIm) and the push-forward are written out.
 # The cotangent of a real value may come with an imaginary part, from complex values further on, which means nothing:
 # where a complex value turns into a real one, the rule drops it. What flows to a complex value is always complex.
@@ -138,16 +161,15 @@ def _pull_sign(g: Any, z: Any, x: Any) -> Any:
 
 
 absolute = elementwise(
-    np.absolute, lambda g, _z, x: np.real(g) * np.sign(x) if x.dtype.kind == "c" else g * np.sign(x), holomorphic=False
+    np.absolute,
+    lambda g, _z, x: np.real(g) * np.sign(x) if x.dtype.kind == "c" else g * np.sign(x),
+    pushes=(lambda t, _z, x: np.real(np.conj(np.sign(x)) * t) if x.dtype.kind == "c" else t * np.sign(x),),
+    holomorphic=False,
+    domain=(0.3, 2.0),
 )
-absolute.node.pushes = (
-    lambda t, _z, x: np.real(np.conj(np.sign(x)) * t) if x.dtype.kind == "c" else t * np.sign(x),
-)
-fabs = elementwise(np.fabs, lambda g, _z, x: g * np.sign(x))
-sign = elementwise(np.sign, _pull_sign, holomorphic=False)
+fabs = elementwise(np.fabs, lambda g, _z, x: g * np.sign(x), domain=(0.3, 2.0))
+sign = elementwise(np.sign, _pull_sign, holomorphic=False, domain=(0.3, 2.0))
 conjugate = elementwise(np.conjugate, lambda g, _z, _x: np.conj(g), holomorphic=False)
-
-
 
 
 @linear(None, name="real_part", call=np.real, push=lambda t, _z, _x: np.real(t), holomorphic=False)

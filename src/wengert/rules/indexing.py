@@ -49,7 +49,7 @@ def getitem(g: Any, _z: Any, x_shape: Any, key: Any) -> Any:
     return put(g, x_shape, key)
 
 
-def getitem_method(x: Variable, key: Any) -> Variable:
+def getitem_method(x: Variable, key: Any) -> Any:
     """`x[key]`, a basic or fancy index, recorded."""
     return getitem(x, key if type(key) in (int, slice) else index_of(key))
 
@@ -93,7 +93,7 @@ replaced = general(
     ),
     (
         lambda t, _z, _x, _v, *, key: _outside(t, key),
-        lambda t, z_shape, _x, _v, *, key: replaced(np.zeros(z_shape, t.dtype), t, key=key),
+        lambda t, _z, x_shape, _v, *, key: replaced(np.zeros(x_shape, t.dtype), t, key=key),
     ),
 )
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..declare import elementwise, general, implements, spread, unbroadcast
 from .indexing import put
 
-# ---- matmul: the engine undoes the broadcasting of the batch axes -------------------------------------------------------
+# ---- matmul: the engine undoes the broadcasting of the batch axes -------------------------------------------
 
 
 def _matmul_x(g: Any, _z: Any, x: Any, y: Any) -> Any:
@@ -29,10 +29,9 @@ def _matmul_y(g: Any, _z: Any, x: Any, y: Any) -> Any:
     return np.swapaxes(x, -1, -2) @ g
 
 
-matmul = elementwise(np.matmul, _matmul_x, _matmul_y)
-matmul.node.pushes = (lambda t, _z, _x, y: t @ y, lambda t, _z, x, _y: x @ t)
+matmul = elementwise(np.matmul, _matmul_x, _matmul_y, pushes=(lambda t, _z, _x, y: t @ y, lambda t, _z, x, _y: x @ t))
 
-# ---- dot and tensordot --------------------------------------------------------------------------------------------------
+# ---- dot and tensordot --------------------------------------------------------------------------------------
 
 
 def _tensordot_x(g: Any, _z: Any, x: Any, y: Any, *, axes: Any) -> Any:
@@ -90,10 +89,9 @@ def _dot_y(g: Any, _z: Any, x: Any, y: Any) -> Any:
     return _tensordot_y(g, None, x, y, axes=([x.ndim - 1], [max(y.ndim - 2, 0)]))
 
 
-dot = elementwise(np.dot, _dot_x, _dot_y)
-dot.node.pushes = (lambda t, _z, _x, y: np.dot(t, y), lambda t, _z, x, _y: np.dot(x, t))
+dot = elementwise(np.dot, _dot_x, _dot_y, pushes=(lambda t, _z, _x, y: np.dot(t, y), lambda t, _z, x, _y: np.dot(x, t)))
 
-# ---- einsum -------------------------------------------------------------------------------------------------------------
+# ---- einsum -------------------------------------------------------------------------------------------------
 
 
 def _einsum_pull(i: int, g: Any, _z: Any, xs: Any, *, terms: Any, output: str, **_: Any) -> Any:

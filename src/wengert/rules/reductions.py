@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from ..declare import implements, linear, spread
-from ..variable import Variable
 from .elementwise import over
 
 
@@ -86,7 +85,7 @@ def std(
     return over(kept(np.real(g), x.shape, axis, keepdims) * centred, kept(z, x.shape, axis, keepdims) * n)
 
 
-# ---- products: exact and division-free, so that zeros do no harm --------------------------------------------------------
+# ---- products: exact and division-free, so that zeros do no harm --------------------------------------------
 
 
 def _products_before(x: Any, axis: int) -> Any:
@@ -131,7 +130,7 @@ def prod(g: Any, _z: Any, x: Any, axis: Any = None, dtype: Any = None, keepdims:
     return kept(g, x.shape, axis, keepdims) * _products_of_others(x, axis)
 
 
-# ---- the largest and the smallest: k tied winners get 1/k each ----------------------------------------------------------
+# ---- the largest and the smallest: k tied winners get 1/k each ----------------------------------------------
 
 
 def _winners(g: Any, z: Any, x: Any, axis: Any, keepdims: Any) -> Any:

@@ -10,7 +10,7 @@ from ..declare import elementwise, general, implements
 from ..variable import data_of
 from .elementwise import positive
 
-# ---- between two arrays: a tie gives half to each -----------------------------------------------------------------------
+# ---- between two arrays: a tie gives half to each -----------------------------------------------------------
 
 
 def _won(g: Any, loses: Any, ties: Any) -> Any:
@@ -18,24 +18,32 @@ def _won(g: Any, loses: Any, ties: Any) -> Any:
 
 
 maximum = elementwise(
-    np.maximum, lambda g, _z, x, y: _won(g, x < y, x == y), lambda g, _z, x, y: _won(g, y < x, x == y)
+    np.maximum,
+    lambda g, _z, x, y: _won(g, x < y, x == y),
+    lambda g, _z, x, y: _won(g, y < x, x == y),
+    domain=((-2.0, -0.1), (0.1, 2.0)),
 )
 minimum = elementwise(
-    np.minimum, lambda g, _z, x, y: _won(g, x > y, x == y), lambda g, _z, x, y: _won(g, y > x, x == y)
+    np.minimum,
+    lambda g, _z, x, y: _won(g, x > y, x == y),
+    lambda g, _z, x, y: _won(g, y > x, x == y),
+    domain=((-2.0, -0.1), (0.1, 2.0)),
 )
 # these ignore a NaN on one side
 fmax = elementwise(
     np.fmax,
     lambda g, _z, x, y: _won(g, ~(x >= y) & (y == y), x == y),
     lambda g, _z, x, y: _won(g, ~(y >= x) & (x == x), x == y),
+    domain=((-2.0, -0.1), (0.1, 2.0)),
 )
 fmin = elementwise(
     np.fmin,
     lambda g, _z, x, y: _won(g, ~(x <= y) & (y == y), x == y),
     lambda g, _z, x, y: _won(g, ~(y <= x) & (x == x), x == y),
+    domain=((-2.0, -0.1), (0.1, 2.0)),
 )
 
-# ---- by a condition -----------------------------------------------------------------------------------------------------
+# ---- by a condition -----------------------------------------------------------------------------------------
 
 _where = general(
     "where",

@@ -69,7 +69,7 @@ def astype(x: Any, dtype: Any, *args: Any, **kwargs: Any) -> Any:
     return _astype(x, dtype, *args, **kwargs)
 
 
-# ---- joining ------------------------------------------------------------------------------------------------------------
+# ---- joining ------------------------------------------------------------------------------------------------
 
 
 def _part(i: int, g: Any, _z: Any, _xs: Any, axis: int, ends: Any) -> Any:
@@ -148,7 +148,7 @@ def _holds_variable(data: Any) -> bool:
     return isinstance(data, Variable)
 
 
-# ---- as methods, with ndarray's own ways to give the arguments -----------------------------------------------------------
+# ---- as methods, with ndarray's own ways to give the arguments ----------------------------------------------
 
 
 def reshape_method(x: Variable, *shape: Any, order: str = "C", copy: bool | None = None) -> Variable:
