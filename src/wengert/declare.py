@@ -24,9 +24,10 @@ from typing import Any
 import numpy as np
 from numpy import generic, ndarray
 
-from .function import Node, give
+from .function import Function, Node, give
 from .recording import recording
 from .variable import Variable, as_data, info_of, tick, tie, wrap
+from .views import as_view
 
 UFUNCS: dict[Any, Any] = {}  # what NumPy's ufuncs become on Variables
 FUNCTIONS: dict[Any, Any] = {}  # what NumPy's functions become on Variables
@@ -108,12 +109,16 @@ class Operation(Node):
 
     @property
     def inputs(self) -> tuple[Variable, ...]:  # type: ignore[override]
-        return super().inputs if hasattr(self, "serial") else info_of(self).inputs
+        if hasattr(self, "serial"):
+            return super().inputs
+        return self.__dict__["inputs"] if hasattr(self, "__dict__") else info_of(self).inputs
 
     @property
     def outputs(self) -> tuple[Variable, ...]:
         if hasattr(self, "serial"):
             return super().outputs
+        if hasattr(self, "__dict__"):
+            return Function.outputs.fget(self)  # type: ignore[attr-defined]
         y = info_of(self).handle and info_of(self).handle()
         if y is None:
             raise RuntimeError(f"{type(self).__name__}.output: nobody holds it, or there was no call yet")
@@ -360,6 +365,8 @@ def _binary(function: Any, rule_x: Rule, rule_y: Rule, name: str, call: Any, hol
             b = y if isinstance(y, _constants) else constant(y, op, 2)
         else:
             return call(x, y)
+        if p is None and type(a) is complex:
+            b = np.asarray(b)  # NumPy's float64 is a float to Python's complex, which would compute without NumPy
         if (p is not None or q is not None) and (mode := recording()) is not True:
             if mode is not False:
                 return mode.call(op, (x, y), {})
@@ -400,7 +407,14 @@ def _binary(function: Any, rule_x: Rule, rule_y: Rule, name: str, call: Any, hol
 
 
 def linear(
-    function: Any, *, name: str | None = None, call: Any = None, push: Any = None, **attributes: Any
+    function: Any,
+    *,
+    name: str | None = None,
+    call: Any = None,
+    push: Any = None,
+    views: bool = False,
+    moves: bool = True,
+    **attributes: Any,
 ) -> Callable[[Rule], Any]:
     """Declare a function of one array and other arguments; decorates its pull-back `(g, z, x, *args, **kwargs)`.
 
@@ -410,6 +424,8 @@ def linear(
         function: NumPy's function; refusals and dispatch are by it.
         call: what computes the value, when that is faster than `function` and gives the same bits.
         push: the push-forward `(t, z, x, *args, **kwargs)`; by default the function itself, which is linear.
+        views: whether the result may share the argument's memory.
+        moves: whether each element of such a view is one of the argument's, so that it can be written through.
     """
 
     def declare(rule: Rule) -> Any:
@@ -419,7 +435,7 @@ def linear(
         check = _refusal(function, rule, label)
         new = object.__new__
 
-        def op(x, /, *args, **kwargs):  # type: ignore[no-untyped-def]
+        def op(x: Any, /, *args: Any, **kwargs: Any) -> Any:
             if not isinstance(x, Variable):
                 return compute(x, *args, **kwargs)
             a = x._data
@@ -438,19 +454,20 @@ def linear(
             out._data = z
             if p is None or z.dtype.kind not in "fc":
                 out._node = None
-                return out
-            out._node = n = new(node)
-            n.p = p
-            n.x = a if keep_x == VALUE else a.shape if keep_x == SHAPE else None
-            n.z = z if keep_z else None
-            n.args = args
-            n.kwargs = kwargs
-            out._serial = n.serial = tick()
-            return out
+            else:
+                out._node = n = new(node)
+                n.p = p
+                n.x = a if keep_x == VALUE else a.shape if keep_x == SHAPE else None
+                n.z = z if keep_z else None
+                n.args = args
+                n.kwargs = kwargs
+                out._serial = n.serial = tick()
+            return as_view(out, x, op, args, kwargs) if views and type(z) is ndarray else out
 
         pushed = push or (lambda t, _z, _x, *args, **kwargs: op(t, *args, **kwargs))
         rules = {"pull": staticmethod(rule), "pulls": (rule,), "pushes": (pushed,)}
         node = _declare(Linear, function, label, op, **rules, **attributes)
+        op.moves = moves  # type: ignore[attr-defined]
         return op
 
     return declare
@@ -492,7 +509,7 @@ def general(
         n.parents = parents
         n.z = z if kept[0] else None
         keep = [VALUE if kept[1] else NOTHING] * len(xs) if variadic else kept[1:]
-        n.xs = tuple([x if k == VALUE else x.shape if k == SHAPE else None for x, k in zip(xs, keep, strict=True)])
+        n.xs = tuple([x if k == VALUE else np.shape(x) if k == SHAPE else None for x, k in zip(xs, keep, strict=True)])
         n.shapes = None
         if broadcasts and any([np.shape(x) != z.shape for x in xs]):
             n.shapes = (*[np.shape(x) for x in xs], z.shape)
@@ -534,22 +551,20 @@ def constant(value: Any, op: Any, position: int) -> Any:
     """An operand that is no Variable, as an array."""
     if isinstance(value, _constants):
         return value
-    try:
-        return as_data(value)
-    except TypeError as error:
-        raise TypeError(f"{op.__name__}: argument {position}: {error}") from None
+    return as_data(value, f"{op.__name__}: argument {position}")
 
 
 def explained(error: Exception, op: Any, xs: tuple[Any, ...]) -> Exception:
     """NumPy's error with the function, the arguments and what to do."""
     if isinstance(error, (IndexError, np.linalg.LinAlgError)):
         return error  # they say it themselves
-    shapes = ", ".join(f"argument {i} has shape {np.shape(x)}" for i, x in enumerate(xs, 1))
+    text = str(error).removeprefix(f"{op.__name__}: ").rstrip()
     if isinstance(error, ValueError):
-        hint = ": make trailing axes equal or 1 (reshape, expand_dims, .T)" if len(xs) > 1 else ""
-        return ValueError(f"{op.__name__}: {error} ({shapes}){hint}")
+        shapes = ", ".join(f"argument {i} has shape {np.shape(x)}" for i, x in enumerate(xs, 1))
+        hint = ": make trailing axes equal or 1 (reshape, expand_dims, .T)" if "broadcast together" in text else ""
+        return ValueError(f"{op.__name__}: {text} ({shapes}){hint}")
     dtypes = ", ".join(f"argument {i} has dtype {np.asarray(x).dtype}" for i, x in enumerate(xs, 1))
-    return TypeError(f"{op.__name__}: {error} ({dtypes}): convert with .astype(float)")
+    return TypeError(f"{op.__name__}: {text} ({dtypes}): convert with .astype(float)")
 
 
 def _refusal(function: Any, rule: Rule, name: str) -> Callable[[Any, Any], Any]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy import generic, ndarray
 
 from .recording import Mode, recording
-from .variable import Variable, as_data, handle_of, is_inexact, references, tick, tie, wrap
+from .variable import Variable, as_data, handle_of, is_inexact, move, references, tick, tie, wrap
 
 
 class Function:
@@ -104,12 +104,31 @@ def _call(self: Function, inputs: tuple[Any, ...], record: bool) -> Any:
     return outs if many else outs[0]
 
 
+def set_creator(self: Variable, function: Function) -> None:
+    """Link this Variable by hand as the output of a Function that has been called.
+
+    Raises:
+        TypeError: not a Function.
+        ValueError: the Function has not been called.
+    """
+    if not isinstance(function, Function):
+        raise TypeError(f"set_creator: expected a wg.Function, got {type(function).__name__}")
+    if isinstance(function, Node):
+        node = function if hasattr(function, "serial") else function.output._node
+    else:
+        if "inputs" not in function.__dict__:
+            raise ValueError(f"set_creator: {type(function).__name__} has not been called, so it has no inputs")
+        node = Call(function, function.inputs, (self,))
+        function.__dict__["_outputs"] = [weakref.ref(self)]
+    move(self, self._data, node)
+
+
 def _result(z: Any, fn: Function) -> Any:
     if isinstance(z, Variable):
         raise TypeError(f"{type(fn).__name__}.forward returned a Variable; it works on ndarrays and returns them")
     if z is None:
         raise TypeError(f"{type(fn).__name__}.forward returned None; return the value")
-    return as_data(z)
+    return as_data(z, f"{type(fn).__name__}.forward")
 
 
 def _holds_floats(value: Any) -> bool:
@@ -358,7 +377,12 @@ class Call(Node):
         if len(results) != len(self.parents):
             name = type(self.fn).__name__
             raise ValueError(f"{name}.backward returned {len(results)} gradients for {len(self.parents)} inputs")
-        return tuple([t if t is None or isinstance(t, Variable) else as_data(t) for t in results])
+        return tuple(
+            [
+                t if t is None or isinstance(t, Variable) else as_data(t, f"{type(self.fn).__name__}.backward")
+                for t in results
+            ]
+        )
 
 
 class Pick(Node):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import protocol, reverse
+from .function import set_creator
 from .rules import elementwise as e
 from .rules import indexing, linalg, reductions, selection, shaping
 from .variable import Variable, data_of
@@ -69,6 +70,10 @@ def _constant_method(name: str) -> Any:
     return method
 
 
+def _floordiv(x: Any, y: Any) -> Any:
+    return np.floor_divide(x, y)
+
+
 def _divmod(x: Any, y: Any) -> tuple[Any, Any]:
     return np.floor_divide(x, y), e.remainder(x, y)
 
@@ -79,10 +84,11 @@ attach.__array_function__ = protocol.array_function
 attach.__getitem__ = indexing.getitem_method
 attach.__setitem__ = indexing.setitem_method
 attach.backward = reverse.backward
+attach.set_creator = set_creator
 
 for _name, _op in {
     "add": e.add, "sub": e.subtract, "mul": e.multiply, "truediv": e.divide, "pow": e.pow_, "matmul": linalg.matmul,
-    "mod": e.remainder, "floordiv": np.floor_divide, "divmod": _divmod,
+    "mod": e.remainder, "floordiv": _floordiv, "divmod": _divmod,
 }.items():  # fmt: skip
     setattr(Variable, f"__{_name}__", _op)
     setattr(Variable, f"__r{_name}__", _reflected(_op))

@@ -36,6 +36,8 @@ def array_function(self: Variable, function: Any, types: Any, args: Any, kwargs:
     """`__array_function__`: the operation declared for the function."""
     op = FUNCTIONS.get(function)
     if op is not None:
+        if "out" in kwargs and kwargs["out"] is None:
+            del kwargs["out"]
         return op(*args, **kwargs)
     name = f"{getattr(function, '__module__', 'numpy')}.{function.__name__}".replace("numpy", "np", 1)
     if function in CONSTANT:

@@ -94,10 +94,11 @@ class Variable:
         array([2., 4.])
     """
 
-    __slots__ = ("__weakref__", "_data", "_name", "_node", "_serial")
+    __slots__ = ("__weakref__", "_data", "_name", "_node", "_serial", "_written")
     _data: Any  # an ndarray or a NumPy scalar
     _node: Any  # a Leaf or a Node; None for untracked data
     _serial: int  # the node's own number: see UNHELD
+    _written: object  # changes when `x[i] = v` or `x += v` writes to it: see views.py
 
     def __init__(self, data: Any, name: str | None = None) -> None:
         self._data = array = as_data(data)
@@ -304,6 +305,7 @@ class Variable:
         def __iter__(self) -> Iterator[Variable]: ...
         def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any: ...
         def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any: ...
+        def set_creator(self, function: Any) -> None: ...
         def backward(self, retain_graph: bool = True, create_graph: bool = False) -> None: ...
 
         T: Variable
@@ -480,22 +482,22 @@ def describe(v: Any) -> str:
     return f"{'Variable' if name is None else f'Variable {name!r}'} of {v.dtype} {v.shape}"
 
 
-def as_data(data: Any) -> Any:
-    """Data for a Variable: an ndarray or NumPy scalar."""
+def as_data(data: Any, what: str = "data") -> Any:
+    """Data for a Variable: an ndarray or NumPy scalar. `what` names it in messages."""
     if isinstance(data, (ndarray, generic)):
         array = data
     elif isinstance(data, Variable):
-        raise TypeError("data is a Variable already; use .detach() or .data for its array")
+        raise TypeError(f"{what} is a Variable already; use .detach() or .data for its array")
     elif hasattr(data, "__array_function__"):  # another library's array that speaks NumPy's protocols
         array = data
     else:
         try:
             array = np.asarray(data)
         except ValueError as error:
-            raise TypeError(f"data: NumPy makes no array of this {type(data).__name__}: {error}") from None
+            raise TypeError(f"{what}: NumPy makes no array of this {type(data).__name__}: {error}") from None
         array = array[()] if array.ndim == 0 and array.dtype.kind != "O" else array
     if data is None or array.dtype.kind in "SUVMm":
-        raise TypeError(f"data: expected numbers, got {type(data).__name__} of dtype {array.dtype}")
+        raise TypeError(f"{what}: expected numbers, got {type(data).__name__} of dtype {array.dtype}")
     return array
 
 
@@ -514,7 +516,7 @@ def check_cotangent(g: Any, like: Any, what: str) -> Any:
         ValueError: another shape.
     """
     if not isinstance(g, Variable):
-        g = as_data(g)
+        g = as_data(g, what)
     if g.shape != like.shape:
         raise ValueError(f"{what}: expected shape {like.shape}, the shape of the value; got {g.shape}")
     if g.dtype.kind == "O" or (g.dtype.kind == "c" and like.dtype.kind != "c"):

@@ -172,12 +172,16 @@ sign = elementwise(np.sign, _pull_sign, holomorphic=False, domain=(0.3, 2.0))
 conjugate = elementwise(np.conjugate, lambda g, _z, _x: np.conj(g), holomorphic=False)
 
 
-@linear(None, name="real_part", call=np.real, push=lambda t, _z, _x: np.real(t), holomorphic=False)
+@linear(
+    None, name="real_part", call=np.real, views=True, moves=False, push=lambda t, _z, _x: np.real(t), holomorphic=False
+)
 def _real_part(g: Any, _z: Any, _x: Any) -> Any:
     return np.real(g) + 0j
 
 
-@linear(None, name="imag_part", call=np.imag, push=lambda t, _z, _x: np.imag(t), holomorphic=False)
+@linear(
+    None, name="imag_part", call=np.imag, views=True, moves=False, push=lambda t, _z, _x: np.imag(t), holomorphic=False
+)
 def _imag_part(g: Any, _z: Any, _x: Any) -> Any:
     return np.real(g) * 1j
 

@@ -9,6 +9,7 @@ from numpy import ndarray
 
 from ..declare import general, linear, unbroadcast
 from ..variable import Variable, as_data, data_of, move
+from ..views import View, written
 
 
 def index_of(key: Any) -> Any:
@@ -43,7 +44,7 @@ def put(g: Any, _z: Any, _x: Any, shape: Any, key: Any) -> Any:
     return getitem(g, key)
 
 
-@linear(None, name="getitem", call=lambda x, key: x[key])
+@linear(None, name="getitem", call=lambda x, key: x[key], views=True)
 def getitem(g: Any, _z: Any, x_shape: Any, key: Any) -> Any:
     """`x[key]`."""
     return put(g, x_shape, key)
@@ -105,19 +106,27 @@ def setitem_method(x: Variable, key: Any, v: Any) -> None:
         TypeError: v is tracked or floating-point and x is not.
     """
     if not isinstance(v, Variable):
-        v = as_data(v)
+        v = as_data(v, "x[i] = v: v")
     if x._data.dtype.kind not in "fc" and v.dtype.kind in "fc":
         raise TypeError(f"x[i] = v: x is {x.dtype} and cannot hold {v.dtype}; convert it with .astype(float) first")
     if x._data.dtype.kind == "f" and v.dtype.kind == "c":
         raise TypeError("x[i] = v: x is real and v is complex; convert x with .astype(complex) first")
-    new = replaced(x, v, key=index_of(key))
-    advance(x, new)
+    key = index_of(key)
+    if isinstance(x, View) and x._base is not None:
+        base = x._base
+        key = np.unravel_index(x.positions()[key], base.shape)
+        advance(base, replaced(base, v, key=key))
+    else:
+        advance(x, replaced(x, v, key=key))
 
 
 def advance(x: Variable, new: Variable) -> Variable:
     """Move the handle x on to a new version. Under no_grad a tracked x keeps its place in the graph."""
-    node = new._node
-    if node is None and x._node is not None:
+    if isinstance(x, View) and x._base is not None:
+        setitem_method(x, ..., new)
+        return x
+    written(x)
+    if new._node is None and x._node is not None:
         x._data = new._data
         return x
-    return move(x, new._data, node)
+    return move(x, new._data, new._node)

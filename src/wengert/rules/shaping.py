@@ -11,42 +11,44 @@ from ..variable import Variable, data_of, wrap
 from .elementwise import real
 
 
-@linear(np.reshape, call=lambda x, shape, order="C", copy=None: np.reshape(x, shape, order=order, copy=copy))
+@linear(
+    np.reshape, call=lambda x, shape, order="C", copy=None: np.reshape(x, shape, order=order, copy=copy), views=True
+)
 def reshape(g: Any, _z: Any, x_shape: Any, shape: Any = None, order: Any = "C", copy: Any = None) -> Any:
     return np.reshape(g, x_shape, order=order)
 
 
-@linear(np.ravel)
+@linear(np.ravel, views=True)
 def ravel(g: Any, _z: Any, x_shape: Any, order: Any = "C") -> Any:
     return np.reshape(g, x_shape, order=order)
 
 
-@linear(np.transpose)
+@linear(np.transpose, views=True)
 def transpose(g: Any, _z: Any, _x: Any, axes: Any = None) -> Any:
     return np.transpose(g, None if axes is None else np.argsort([a % g.ndim for a in axes]))
 
 
-@linear(np.swapaxes)
+@linear(np.swapaxes, views=True)
 def swapaxes(g: Any, _z: Any, _x: Any, axis1: Any, axis2: Any) -> Any:
     return np.swapaxes(g, axis1, axis2)
 
 
-@linear(np.moveaxis)
+@linear(np.moveaxis, views=True)
 def moveaxis(g: Any, _z: Any, _x: Any, source: Any, destination: Any) -> Any:
     return np.moveaxis(g, destination, source)
 
 
-@linear(np.expand_dims)
+@linear(np.expand_dims, views=True)
 def expand_dims(g: Any, _z: Any, x_shape: Any, axis: Any) -> Any:
     return g.reshape(x_shape)
 
 
-@linear(np.squeeze)
+@linear(np.squeeze, views=True)
 def squeeze(g: Any, _z: Any, x_shape: Any, axis: Any = None) -> Any:
     return g.reshape(x_shape)
 
 
-@linear(np.broadcast_to)
+@linear(np.broadcast_to, views=True, moves=False)
 def broadcast_to(g: Any, _z: Any, x_shape: Any, shape: Any) -> Any:
     return unbroadcast(g, x_shape)
 
@@ -64,8 +66,11 @@ def _astype(g: Any, _z: Any, _x: Any, *args: Any, **kwargs: Any) -> Any:
 @implements(np.astype)
 def astype(x: Any, dtype: Any, *args: Any, **kwargs: Any) -> Any:
     """`ndarray.astype` for arrays and Variables. Differentiable; integers and booleans are constants."""
-    if isinstance(x, Variable) and x.dtype.kind == "c" and np.dtype(dtype).kind == "f":
-        x = real(x)
+    if isinstance(x, Variable):
+        if kwargs.get("copy") is False and x.dtype == dtype:
+            return x
+        if x.dtype.kind == "c" and np.dtype(dtype).kind == "f":
+            x = real(x)
     return _astype(x, dtype, *args, **kwargs)
 
 
