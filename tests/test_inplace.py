@@ -191,3 +191,20 @@ def test_a_long_chain_of_views():
     y[0] = 9.0
     assert x.data[0] == 9.0
     np.sum(y).backward()
+
+
+def test_a_view_that_is_read_under_no_grad_keeps_its_graph():
+    x = Variable(np.array([1.0, 2.0, 3.0]))
+    y = x * 1.0
+    v = y[1:3]
+    y[0] = 5.0
+    with wg.no_grad():
+        str(v)
+        untracked = y[1:3]
+    with wg.Tape() as tape:
+        str(v)
+    assert len(tape) == 0
+    y[0] = 6.0
+    (np.sum(v * v) + np.sum(x)).backward()
+    np.testing.assert_array_equal(x.grad, [1.0, 5.0, 7.0])
+    assert (untracked * 1.0).creator is None

@@ -159,7 +159,6 @@ class Unary(Operation):
     p: Any
     x: Any
     z: Any
-    arity = 1
     pull: Rule
     parents = property(lambda self: (self.p,))  # type: ignore[assignment]
 
@@ -184,7 +183,6 @@ class Binary(Operation):
     x: Any
     y: Any
     z: Any
-    arity = 2
     pull_x: Rule
     pull_y: Rule
     parents = property(lambda self: (self.p, self.q))  # type: ignore[assignment]
@@ -221,7 +219,6 @@ class Linear(Operation):
     p: Any
     x: Any
     z: Any
-    arity = 1
     pull: Rule
     parents = property(lambda self: (self.p,))  # type: ignore[assignment]
 
@@ -320,8 +317,7 @@ def _unary(function: Any, rule: Rule, name: str, call: Any, holomorphic: bool) -
     def op(x, /):  # type: ignore[no-untyped-def]
         if not isinstance(x, Variable):
             return call(x)
-        a = x._data
-        p = x._node
+        a, p = x._data, x._node
         if p is not None and (mode := recording()) is not True:
             if mode is not False:
                 return mode.call(op, (x,), {})
@@ -336,9 +332,7 @@ def _unary(function: Any, rule: Rule, name: str, call: Any, holomorphic: bool) -
             out._node = None
             return out
         out._node = n = node()
-        n.p = p
-        n.x = a if keep_x else None
-        n.z = z if keep_z else None
+        n.p, n.x, n.z = p, a if keep_x else None, z if keep_z else None
         out._serial = n.serial = tick()
         return out
 

@@ -143,7 +143,6 @@ class Node(Function):
 
     __slots__ = ("info", "serial")
     parents: tuple[Any, ...] = ()
-    arity = 0  # 1: the parent is `p`; 2: they are `p` and `q`; 0: read `parents`
 
     @property
     def function(self) -> Function:
@@ -256,7 +255,6 @@ class Cut:
 
     __slots__ = ()
     function = None
-    arity = 0
 
     def back(self, g: Any, cotangents: dict[Any, Any], graph: bool = False) -> None:
         pass

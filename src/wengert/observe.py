@@ -131,7 +131,7 @@ def debug(context: int = 5) -> Debug:
 
     Example:
         >>> x = wg.Variable(-1.0)
-        >>> with wg.debug():
+        >>> with np.errstate(invalid="ignore"), wg.debug():
         ...     np.log(x)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         FloatingPointError: log made nan at ...

@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from .function import give
 from .recording import Mode, Recorder, recorded, recording
-from .variable import UNHELD, Variable, as_cotangent, describe, info_of, is_inexact, references, wrap
+from .variable import UNHELD, Info, Variable, as_cotangent, data_of, describe, info_of, is_inexact, references, wrap
 
 _serial = attrgetter("serial")
 
@@ -21,23 +21,11 @@ def history(nodes: Iterable[Any], since: int = 0) -> list[Any]:
     order = list(dict.fromkeys(nodes))
     seen = {None, *order}
     for n in order:  # grows while it is walked
-        arity = n.arity
-        if arity == 0:
-            parents = n.parents
-        else:
-            p = n.p
+        for p in n.parents:
             if p not in seen and p.serial >= since:
                 seen.add(p)
                 order.append(p)
-            if arity == 1:
-                continue
-            parents = (n.q,)
-        for p in parents:
-            if p not in seen and p.serial >= since:
-                seen.add(p)
-                order.append(p)
-    order.sort(key=_serial)
-    return order
+    return sorted(order, key=_serial)
 
 
 def backward(y: Variable, retain_graph: bool = True, create_graph: bool = False) -> None:
@@ -55,43 +43,35 @@ def backward(y: Variable, retain_graph: bool = True, create_graph: bool = False)
     node = y._node
     if node is None:
         raise RuntimeError(_why_constant(y))
-    seed = getattr(node, "info", None)
-    seed = None if seed is None else seed.seed
-    seeded = node if seed is not None else None
-    if seed is None:
-        seed = np.ones(y._data.shape, y._data.dtype)
-    order = history((node,))
+    given = getattr(node, "info", _NO_INFO).seed
+    seed = np.ones(y._data.shape, y._data.dtype) if given is None else data_of(given)
     if create_graph:
+        seed = given if isinstance(given, Variable) else wrap(seed, None)
         with recorded():
-            seed = seed if isinstance(seed, Variable) else wrap(seed, None)
-            _walk_variables(order, {node: seed}, seeded, retain_graph)
-        return
-    mode = recording()
-    if isinstance(seed, Variable):
-        seed = seed._data
-    _walk(order, {node: seed}, seeded, retain_graph, mode if isinstance(mode, Recorder) else None)
+            _walk_variables(history((node,)), {node: seed}, given, retain_graph)
+    else:
+        _walk(history((node,)), node, seed, given is not None, retain_graph)
 
 
-def _walk(order: list[Any], cotangents: dict[Any, Any], seeded: Any, retain_graph: bool, recorder: Any) -> None:
+_NO_INFO = Info()
+
+
+def _walk(order: list[Any], root: Any, seed: Any, given: bool, retain_graph: bool) -> None:
     """On arrays: hand every node its cotangent; leave gradients where somebody holds a Variable."""
-    take = cotangents.pop
-    count, unheld = references, UNHELD
-    real = None  # the latest dtype seen, while it is not complex: comparing by identity is cheaper
+    cotangents, mode, count, unheld = {root: seed}, recording(), references, UNHELD
+    plain = None if isinstance(mode, Recorder) or seed.dtype.kind == "c" else seed.dtype  # what needs no further care
     for n in reversed(order):
-        g = take(n, None)
+        g = cotangents.pop(n, None)
         if g is None:
             continue
-        if count(n.serial) != unheld and n is not seeded:
-            _deposit(n, g, count(g) > _ALONE, order)
-        if recorder is not None:
-            recorder.pulled(n, g)
-        if g.dtype is real:
+        if g.dtype is plain:
             n.back(g, cotangents)
-        elif g.dtype.kind == "c":
-            n.back_generic(g, cotangents)
         else:
-            real = g.dtype
-            n.back(g, cotangents)
+            if isinstance(mode, Recorder):
+                mode.pulled(n, g)
+            (n.back_generic if g.dtype.kind == "c" else n.back)(g, cotangents)
+        if count(n.serial) != unheld and not (given and n is root):
+            _deposit(n, g, count(g) > _ALONE, order)
         if not retain_graph:
             n.release("freed")
 
@@ -122,13 +102,13 @@ def _alone() -> int:
 _ALONE = _alone()  # references to an array that only one local name holds
 
 
-def _walk_variables(order: list[Any], cotangents: dict[Any, Any], seeded: Any, retain_graph: bool) -> None:
+def _walk_variables(order: list[Any], cotangents: dict[Any, Any], given: Any, retain_graph: bool) -> None:
     """The same on Variables, so that the gradients can be differentiated again."""
     for n in reversed(order):
         g = cotangents.pop(n, None)
         if g is None:
             continue
-        if references(n.serial) != UNHELD and n is not seeded:
+        if references(n.serial) != UNHELD and (given is None or n is not order[-1]):
             info = info_of(n)
             v = info.handle and info.handle()
             own = g.astype(v.dtype) if v is not None and g.dtype != v.dtype else wrap(g._data, g._node)

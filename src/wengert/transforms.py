@@ -161,7 +161,7 @@ def grad(
     Example:
         >>> df = wg.grad(lambda x: np.sum(np.tanh(x) ** 2))
         >>> df(np.array([0.0, 0.5]))
-        array([0.        , 0.72686238])
+        array([0.        , 0.72686198])
         >>> wg.grad(wg.grad(wg.grad(np.sin)))(0.0)
         array(-1.)
     """

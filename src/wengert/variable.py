@@ -38,7 +38,6 @@ class Leaf:
 
     __slots__ = ("info", "serial")
     parents = ()
-    arity = 0
     function = None
 
     def __init__(self, handle: Variable) -> None:
@@ -356,13 +355,15 @@ class Variable:
 
     # ---- ways out that lose the graph unseen are refused ----------------------------------------------------
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
-        if self._node is not None:
-            raise TypeError(
-                "this would turn a tracked Variable into a plain array and lose its graph. Use wg.array([...]) or "
-                "np.stack([...]) to build an array of Variables, .data or .detach() to leave the graph on purpose"
-            )
-        return np.array(self._data, dtype=dtype, copy=copy)
+    if not TYPE_CHECKING:  # or type checkers would take np.sin(variable) for an ndarray
+
+        def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
+            if self._node is not None:
+                raise TypeError(
+                    "this would turn a tracked Variable into a plain array and lose its graph. Use wg.array([...]) or "
+                    "np.stack([...]) to build an array of Variables, .data or .detach() to leave the graph on purpose"
+                )
+            return np.array(self._data, dtype=dtype, copy=copy)
 
     def _number(self, kind: type) -> Any:
         if self._node is not None:

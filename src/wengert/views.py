@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from .recording import Mode
 from .variable import Variable
 
 _data: Any = Variable.__dict__["_data"]  # the slots, which the properties below stand before
@@ -30,8 +31,9 @@ class View(Variable):
     def _renew(self) -> None:
         base = self._base
         v = base
-        for op, args, kwargs in self._steps:
-            v = op(v, *args, **kwargs)
+        with Mode(_node.__get__(self) is not None):  # recorded as it was, wherever it is read
+            for op, args, kwargs in self._steps:
+                v = op(v, *args, **kwargs)
         _data.__set__(self, v._data)
         _node.__set__(self, v._node)
         if v._node is not None:

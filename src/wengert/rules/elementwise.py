@@ -16,7 +16,7 @@ from ..variable import Variable, data_of
 def _over(g: Any, d: Any) -> Any:
     if np.all(d):
         return g / d
-    with np.errstate(divide="warn", invalid="ignore"):
+    with np.errstate(invalid="ignore"):
         return np.where(g == 0, g, g / d)[()]
 
 
@@ -38,7 +38,7 @@ multiply = elementwise(np.multiply, lambda g, _z, _x, y: g * y, lambda g, _z, x,
 divide = elementwise(
     np.divide,
     lambda g, _z, _x, y: over(g, y),
-    lambda g, z, _x, y: -over(g * z, y),
+    lambda g, _z, x, y: -over(over(g * x, y), y),
     call=operator.truediv,
     domain=((-2.0, 2.0), (0.3, 2.0)),
 )

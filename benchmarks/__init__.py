@@ -1,0 +1,1 @@
+"""Measurements of Wengert beside its peers: `python -m benchmarks --help`."""

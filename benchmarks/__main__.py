@@ -1,0 +1,28 @@
+"""The command line: `python -m benchmarks overhead`."""
+
+import argparse
+import importlib
+import os
+
+BENCHMARKS = {  # module of this package -> what it measures; a module has `add_options(parser)` and `run(options)`
+    "overhead": "the cost of recording and walking the graph, beside hand-written NumPy and other libraries",
+}
+
+
+def main() -> None:
+    """Run the benchmark that the command line names."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+        os.environ[name] = "1"  # BLAS reads them when NumPy is first imported, which the modules below do
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measurements beside other libraries.")
+    commands = parser.add_subparsers(dest="benchmark", required=True, metavar="BENCHMARK")
+    for name, text in BENCHMARKS.items():
+        module = importlib.import_module(f"benchmarks.{name}")
+        command = commands.add_parser(name, help=text, description=module.__doc__)
+        module.add_options(command)
+        command.set_defaults(run=module.run)
+    options = parser.parse_args()
+    options.run(options)
+
+
+if __name__ == "__main__":
+    main()

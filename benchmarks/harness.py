@@ -1,0 +1,150 @@
+"""How contenders are compared: checked to agree, timed in interleaved rounds, printed beside each other."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+BY_HAND = "by hand"  # the contender that every other must agree with
+PYTORCH = "PyTorch"
+
+Call = Callable[[], Sequence[Any]]  # one computation; returns its gradients as the library gives them
+
+
+@dataclass
+class Workload:
+    """One computation, and how each contender prepares it: by a function that imports its library."""
+
+    name: str
+    contenders: dict[str, Callable[[], Call]]
+
+
+@dataclass
+class Timing:
+    """One contender on one workload: the time of a call in each round, in microseconds; none if not installed."""
+
+    workload: str
+    contender: str
+    rounds: list[float] = field(default_factory=list)
+
+    @property
+    def median(self) -> float:
+        """The median over the rounds."""
+        return statistics.median(self.rounds)
+
+    def ratio(self, other: Timing) -> float:
+        """The median over the rounds of this one's time to the other's in the same round."""
+        return statistics.median([a / b for a, b in zip(self.rounds, other.rounds, strict=True)])
+
+
+@dataclass
+class Target:
+    """A promise: what was measured must not exceed the limit. Nothing was measured where a peer is missing."""
+
+    text: str
+    limit: float
+    measured: float | None
+
+    @property
+    def verdict(self) -> str:
+        """One word or two for the table."""
+        return "not measured" if self.measured is None else "met" if self.measured <= self.limit else "NOT MET"
+
+
+def prepare(workload: Workload) -> dict[str, Call | None]:
+    """The contenders' computations, checked to give what the one by hand gives; None for what is not installed."""
+    calls: dict[str, Call | None] = {}
+    for name, make in workload.contenders.items():
+        try:
+            calls[name] = make()
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.split(".")[0] in ("numpy", "wengert", "benchmarks"):
+                raise
+            calls[name] = None
+    expected = results(calls[BY_HAND])
+    for name, call in calls.items():
+        if call is not None and name != BY_HAND:
+            for got, want in zip(results(call), expected, strict=True):
+                np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12, err_msg=f"{workload.name}: {name}")
+    return calls
+
+
+def results(call: Call) -> list[np.ndarray]:
+    """What a computation returns, as arrays of their own: the next call may change its parameters in place."""
+    return [np.asarray(g).copy() for g in call()]
+
+
+def time_rounds(workload: Workload, rounds: int, batch: float = 0.005) -> list[Timing]:
+    """Time the contenders in turn, `rounds` times: whatever slows the machine for a while slows all of them.
+
+    A contender runs for about `batch` seconds a round. The garbage collector stays as Python sets it.
+    """
+    calls = prepare(workload)
+    timings = {name: Timing(workload.name, name) for name in calls}
+    repeats = {name: _repeats(call, batch) for name, call in calls.items() if call is not None}
+    order = list(repeats)
+    for _ in range(rounds):
+        for name in order:
+            timings[name].rounds.append(_time(calls[name], repeats[name]) * 1e6)
+        order.append(order.pop(0))  # nobody always follows the same neighbour's garbage
+    return list(timings.values())
+
+
+def _repeats(call: Any, batch: float) -> int:
+    call()
+    once = min(_time(call, 1) for _ in range(5))
+    return max(1, round(batch / once))
+
+
+def _time(call: Any, repeats: int) -> float:
+    start = time.perf_counter()
+    for _ in range(repeats):
+        call()
+    return (time.perf_counter() - start) / repeats
+
+
+# ---- what is printed ------------------------------------------------------------------------------------------------
+
+
+def environment(libraries: Sequence[str]) -> dict[str, str]:
+    """Versions of Python and of the libraries that are installed."""
+    versions = {"Python": platform.python_version()}
+    for name in libraries:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
+
+
+def table(timings: Sequence[Timing]) -> str:
+    """A line for each contender: its median time, and its ratio to the one by hand and to PyTorch."""
+    of = {(t.workload, t.contender): t for t in timings}
+    lines = [f"{'workload':<20}{'contender':<22}{'median µs':>12}{'x by hand':>12}{'x PyTorch':>12}"]
+    for t in timings:
+        line = f"{t.workload:<20}{t.contender:<22}"
+        if not t.rounds:
+            lines.append(f"{line}{'not installed':>16}")
+            continue
+        line += f"{t.median:>12.1f}"
+        for other in (BY_HAND, PYTORCH):
+            base = of.get((t.workload, other))
+            line += f"{t.ratio(base):>12.2f}" if base is not None and base.rounds else f"{'-':>12}"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def verdicts(targets: Sequence[Target]) -> str:
+    """A line for each target: what was measured, the limit, and whether it is met."""
+    lines = [f"{'target':<60}{'measured':>12}{'at most':>12}"]
+    for t in targets:
+        measured = "-" if t.measured is None else f"{t.measured:.2f}"
+        lines.append(f"{t.text:<60}{measured:>12}{t.limit:>12.2f}  {t.verdict}")
+    return "\n".join(lines)
