@@ -15,6 +15,7 @@ import numpy as np
 
 import wengert as wg
 from wengert.declare import OPERATIONS, Binary, Unary
+from wengert.reverse import zero_stays_zero
 
 REAL = ("float32", "float64")
 COMPLEX = ("float32", "float64", "complex128")
@@ -90,6 +91,10 @@ MASK = np.array([True, False, True, True])
 COLUMN = np.array([[1], [0]])
 
 
+def _zeroed(g: Any, x: Any) -> Any:
+    return zero_stays_zero(lambda g, _z, x: g * np.cos(x), g, (None, x), (), {})
+
+
 def _set(key: Any) -> Callable[..., Any]:
     def assign(x: Any, v: Any) -> Any:
         y = x + 0.0
@@ -108,6 +113,9 @@ ROWS = [
     *[row("imag_part", np.imag, s, dtypes=("complex128",)) for s in (S, V, T, E)],
     *[row("complex_angle", np.angle, s, dtypes=("complex128",)) for s in (S, V, T, E)],
     row("complex_angle", lambda x: np.angle(x, deg=True), V, dtypes=("complex128",)),
+    # the rule of an inner operation, with zeros in the cotangent
+    row("zero_stays_zero", _zeroed, V, V),
+    row("zero_stays_zero", _zeroed, T, T),
     # reductions
     *[row("sum", np.sum, s) for s in (S, V, T, E)],
     row("sum", lambda x: np.sum(x, axis=1), T),

@@ -37,6 +37,10 @@ CASES = [
     ("sqrt, unused at 0", lambda x: np.where(x > 0, np.sqrt(x), 0.0), 0.0, 0.0),
     ("log, unused at 0", lambda x: np.where(x > 0, np.log(x), 0.0), 0.0, 0.0),
     ("logaddexp of infinities", lambda x: np.logaddexp(x, x), INF, 1.0),
+    ("exp, unused where it overflows", lambda x: np.where(x < 100, np.exp(x), 0.0), 1000.0, 0.0),
+    ("sqrt of a negative number, unused", lambda x: np.where(x > 0, np.sqrt(x), 0.0), -1.0, 0.0),
+    ("power, unused at 0", lambda x: np.where(x > 0, x**-1.5, 0.0), 0.0, 0.0),
+    ("arcsin, unused at 1", lambda x: np.where(x < 1, np.arcsin(x), 0.0), 1.0, 0.0),
     ("1/x, unused at 0", lambda x: np.where(x != 0, 1.0 / x, 0.0), 0.0, 0.0),
 ]
 
@@ -94,3 +98,43 @@ def test_empty_arrays():
         x = wg.Variable(np.ones(0))
         f(x).backward()
         assert x.grad.shape == (0,)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("x", [0.0, -1.0, 4.0])
+def test_a_zero_cotangent_contributes_zero_at_every_order(x):
+    f = lambda x: np.where(x > 0, np.sqrt(x), 0.0)  # noqa: E731
+    expected = {0.0: (0, 0, 0), -1.0: (0, 0, 0), 4.0: (0.25, -1 / 32, 3 / 256)}[x]
+    reverse, forward = f, f
+    for value in expected:
+        reverse = wg.grad(reverse)
+        forward = (lambda g: lambda x: wg.jvp(g, (x,), (1.0,))[1])(forward)
+        assert reverse(x) == forward(x) == value
+    assert wg.jvp(wg.grad(f), (x,), (1.0,))[1] == expected[1]
+    v = wg.Variable(x)
+    f(v).backward(create_graph=True)
+    g = v.grad
+    v.cleargrad()
+    g.backward()
+    assert v.grad == expected[1]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_no_derivative_is_lost_where_the_cotangent_is_zero():
+    """At x = 4, w = 0 the cotangent of sqrt is 0, but its derivative with respect to w is not."""
+    f = lambda x, w: np.sum(w * np.where(x > 0, np.sqrt(x), 0.0))  # noqa: E731
+    mixed = lambda x, w: np.sum(wg.grad(f)(x, w) * np.array([1.0, 2.0]))  # noqa: E731
+    x, w = np.array([4.0, -1.0]), np.array([0.0, 0.0])
+    np.testing.assert_array_equal(wg.grad(f)(x, w), [0.0, 0.0])
+    np.testing.assert_array_equal(wg.grad(mixed, 1)(x, w), [0.25, 0.0])
+    np.testing.assert_array_equal(wg.jvp(lambda w: wg.grad(f)(x, w), (w,), (np.ones(2),))[1], [0.25, 0.0])
+    third = wg.grad(lambda x: wg.grad(mixed, 1)(x, w)[0])(x)
+    np.testing.assert_array_equal(third, [-1 / 32, 0.0])
+    wg.check_grads(lambda x, w: wg.grad(f)(x, w)[:1], np.array([4.0, 9.0]), np.array([0.5, 0.0]))
+
+
+def test_zero_cotangents_raise_no_warnings_of_their_own():
+    x = wg.Variable([0.0, 4.0])
+    y = np.sum(np.where(x.data > 0, np.sqrt(x), 0.0))
+    y.backward()  # 0/0 inside: warnings are errors here
+    np.testing.assert_array_equal(x.grad, [0.0, 0.25])

@@ -78,6 +78,7 @@ class Operation(Node):
     pulls: Any  # a rule for each input
     pushes: Any
     holomorphic = True  # complex data: the pull-back is the conjugate of the rule
+    elementwise = False  # a zero in the cotangent gives a zero in the same place, whatever the derivative
     op: Callable[..., Any]
     shapes: Any = None  # of the inputs and the result, where broadcasting has to be undone
     args: tuple[Any, ...] = ()
@@ -128,7 +129,7 @@ class Operation(Node):
         saved = self.saved()
         return tuple(map(tie, saved, (self, *self.parents))) if graph else saved
 
-    def cotangents(self, g: Any, graph: bool) -> Iterator[tuple[Any, Any]]:
+    def cotangents(self, g: Any, graph: bool, apply: Any = None) -> Iterator[tuple[Any, Any]]:
         operands = self._operands(graph)
         conjugate = self.holomorphic and g.dtype.kind == "c"
         if conjugate:
@@ -136,18 +137,25 @@ class Operation(Node):
         for i, p in enumerate(self.parents):
             if p is None:
                 continue
-            t = self.pulls[i](g, *operands, *self.args, **self.kwargs)
+            if apply is not None and self.elementwise:
+                t = apply(self.pulls[i], g, operands, self.args, self.kwargs)
+            else:
+                t = self.pulls[i](g, *operands, *self.args, **self.kwargs)
             if conjugate:
                 t = np.conj(t)
             yield p, t if self.shapes is None else unbroadcast(t, self.shapes[i])
 
-    def push(self, tangents: dict[Any, Any], graph: bool) -> None:
+    def push(self, tangents: dict[Any, Any], graph: bool, apply: Any = None) -> None:
         total = None
         for i, p in enumerate(self.parents):
             t = None if p is None else tangents.get(p)
-            if t is not None:
+            if t is None:
+                continue
+            if apply is not None and self.elementwise:
+                t = apply(self.pushes[i], t, self._operands(graph), self.args, self.kwargs)
+            else:
                 t = self.pushes[i](t, *self._operands(graph), *self.args, **self.kwargs)
-                total = t if total is None else total + t
+            total = t if total is None else total + t
         if total is not None:
             tangents[self] = total if self.shapes is None else spread(total, self.shapes[-1])
 
@@ -165,7 +173,7 @@ class Unary(Operation):
     def saved(self) -> tuple[Any, ...]:
         return self.z, self.x
 
-    def back(self, g: Any, cotangents: dict[Any, Any], graph: bool = False) -> None:
+    def back(self, g: Any, cotangents: dict[Any, Any], graph: bool = False, apply: Any = None) -> None:
         t = self.pull(g, self.z, self.x)
         p = self.p
         if p in cotangents:
@@ -190,7 +198,7 @@ class Binary(Operation):
     def saved(self) -> tuple[Any, ...]:
         return self.z, self.x, self.y
 
-    def back(self, g: Any, cotangents: dict[Any, Any], graph: bool = False) -> None:
+    def back(self, g: Any, cotangents: dict[Any, Any], graph: bool = False, apply: Any = None) -> None:
         shapes = self.shapes
         p = self.p
         if p is not None:
@@ -229,7 +237,7 @@ class Linear(Operation):
     def saved(self) -> tuple[Any, ...]:
         return self.z, self.x
 
-    def back(self, g: Any, cotangents: dict[Any, Any], graph: bool = False) -> None:
+    def back(self, g: Any, cotangents: dict[Any, Any], graph: bool = False, apply: Any = None) -> None:
         t = self.pull(g, self.z, self.x, *self.args, **self.kwargs)
         p = self.p
         if p in cotangents:
@@ -306,8 +314,16 @@ def elementwise(
     name = name or function.__name__
     declare: Any = _unary if len(rules) == 1 else _binary
     op = declare(function, *rules, name, call or function, holomorphic)
-    op.node.pushes = pushes or rules
+    op.node.pushes = rules if pushes is None else pushes
+    op.node.elementwise = holomorphic
     op.domain = domain
+    return op
+
+
+def product(function: Any, pull_x: Rule, pull_y: Rule, push_x: Rule, push_y: Rule) -> Any:
+    """Declare a function of two arrays, linear in each, whose batch axes broadcast: `matmul` and its like."""
+    op = _binary(function, pull_x, pull_y, function.__name__, function, True)
+    op.node.pushes = push_x, push_y
     return op
 
 

@@ -9,25 +9,28 @@ import numpy as np
 
 from .function import Call, Parts
 from .recording import Mode, recorded, recording
-from .reverse import history, pull
+from .reverse import has_nan, history, pull, zero_stays_zero
 from .variable import Variable, wrap
 
 
-def push(ys: Sequence[Any], xs: Sequence[Any], ts: Sequence[Any], graph: bool) -> list[Any]:
+def push(ys: Sequence[Any], xs: Sequence[Any], ts: Sequence[Any], graph: bool, apply: Any = None) -> list[Any]:
     """The tangents of the nodes ys, given the tangents ts of the nodes xs; None where ys do not depend on xs.
 
     On Variables and differentiable where `graph` is set, else on arrays.
     """
     tangents = dict(zip(xs, ts, strict=True))
-    with recorded() if graph else Mode(recording()):
+    with recorded() if graph else Mode(recording()), np.errstate(invalid="ignore"):
         for n in history(ys, min([x.serial for x in xs])):
             if n in tangents:
                 continue
             if isinstance(n, Call):
                 _push_call(n, tangents, graph)
             else:
-                n.push(tangents, graph)
-    return [tangents.get(y) for y in ys]
+                n.push(tangents, graph, apply)
+    found = [tangents.get(y) for y in ys]
+    if apply is None and any([t is not None and has_nan(t) for t in found]):
+        return push(ys, xs, ts, graph, zero_stays_zero)
+    return found
 
 
 def _push_call(call: Call, tangents: dict[Any, Any], graph: bool) -> None:

@@ -149,17 +149,20 @@ class Node(Function):
         """What `Variable.creator` shows."""
         return self
 
-    def cotangents(self, g: Any, graph: bool) -> Iterator[tuple[Any, Any]]:
+    def cotangents(self, g: Any, graph: bool, apply: Any = None) -> Iterator[tuple[Any, Any]]:
         """Pairs of a parent and what flows back to it, on arrays or (graph) on Variables."""
         raise NotImplementedError
 
-    def push(self, tangents: dict[Any, Any], graph: bool) -> None:
+    def push(self, tangents: dict[Any, Any], graph: bool, apply: Any = None) -> None:
         """Forward mode: from the parents' tangents to this node's."""
         raise NotImplementedError
 
-    def back_generic(self, g: Any, cotangents: dict[Any, Any], graph: bool = False) -> None:
-        """Reverse mode: add to the cotangents of the parents, on arrays or (graph) on Variables."""
-        for p, t in self.cotangents(g, graph):
+    def back_generic(self, g: Any, cotangents: dict[Any, Any], graph: bool = False, apply: Any = None) -> None:
+        """Reverse mode: add to the cotangents of the parents, on arrays or (graph) on Variables.
+
+        `apply(rule, g, operands, args, kwargs)`, if given, stands between an elementwise rule and its call.
+        """
+        for p, t in self.cotangents(g, graph, apply):
             give(cotangents, p, t)
 
     back = back_generic  # a subclass may have a faster one for real arrays
@@ -256,15 +259,15 @@ class Cut:
     __slots__ = ()
     function = None
 
-    def back(self, g: Any, cotangents: dict[Any, Any], graph: bool = False) -> None:
+    def back(self, g: Any, cotangents: dict[Any, Any], graph: bool = False, apply: Any = None) -> None:
         pass
 
     back_generic = back
 
-    def cotangents(self, g: Any, graph: bool) -> tuple[()]:
+    def cotangents(self, g: Any, graph: bool, apply: Any = None) -> tuple[()]:
         return ()
 
-    def push(self, tangents: dict[Any, Any], graph: bool) -> None:
+    def push(self, tangents: dict[Any, Any], graph: bool, apply: Any = None) -> None:
         pass
 
     def saved(self) -> tuple[Any, ...]:
@@ -279,12 +282,12 @@ class Freed(Cut):
 
     __slots__ = ()
 
-    def back(self, g: Any, cotangents: dict[Any, Any], graph: bool = False) -> None:
+    def back(self, g: Any, cotangents: dict[Any, Any], graph: bool = False, apply: Any = None) -> None:
         raise RuntimeError("this graph was freed by backward(retain_graph=False); compute it again, or retain it")
 
     back_generic = back
 
-    def cotangents(self, g: Any, graph: bool) -> Any:
+    def cotangents(self, g: Any, graph: bool, apply: Any = None) -> Any:
         self.back(g, {})
 
 
@@ -317,7 +320,7 @@ class Call(Node):
     def saved(self) -> tuple[Any, ...]:
         return (self.zs[0] if len(self.zs) == 1 else None, *self.xs)
 
-    def cotangents(self, g: Any, graph: bool) -> Iterator[tuple[Any, Any]]:
+    def cotangents(self, g: Any, graph: bool, apply: Any = None) -> Iterator[tuple[Any, Any]]:
         gs = g if type(g) is Parts else [g]
         gs = [np.zeros_like(z) if t is None else t for t, z in zip(gs, self.zs, strict=True)]
         results = self._on_variables(gs) if graph else self._on_arrays(gs)
@@ -404,7 +407,7 @@ class Pick(Node):
     def saved(self) -> tuple[Any, ...]:
         return self.p.zs[self.k], None
 
-    def back(self, g: Any, cotangents: dict[Any, Any], graph: bool = False) -> None:
+    def back(self, g: Any, cotangents: dict[Any, Any], graph: bool = False, apply: Any = None) -> None:
         parts = cotangents.get(self.p)
         if parts is None:
             parts = cotangents[self.p] = Parts([None] * len(self.p.zs))
@@ -412,10 +415,10 @@ class Pick(Node):
 
     back_generic = back
 
-    def cotangents(self, g: Any, graph: bool) -> Iterator[tuple[Any, Any]]:
+    def cotangents(self, g: Any, graph: bool, apply: Any = None) -> Iterator[tuple[Any, Any]]:
         raise RuntimeError("one output of several has no backward of its own; call its Function's")
 
-    def push(self, tangents: dict[Any, Any], graph: bool) -> None:
+    def push(self, tangents: dict[Any, Any], graph: bool, apply: Any = None) -> None:
         parts = tangents.get(self.p)
         if parts is not None and parts[self.k] is not None:
             tangents[self] = parts[self.k]
@@ -435,10 +438,10 @@ class Once(Node):
             f"would be wrong. Write it with NumPy calls on self.inputs and self.outputs themselves"
         )
 
-    def cotangents(self, g: Any, graph: bool) -> Any:
+    def cotangents(self, g: Any, graph: bool, apply: Any = None) -> Any:
         raise TypeError(self.message)
 
-    def push(self, tangents: dict[Any, Any], graph: bool) -> None:
+    def push(self, tangents: dict[Any, Any], graph: bool, apply: Any = None) -> None:
         if any([p in tangents for p in self.parents]):
             raise TypeError(self.message)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
+from .declare import elementwise, general
 from .function import give
 from .recording import Mode, Recorder, recorded, recording
 from .variable import UNHELD, Info, Variable, as_cotangent, data_of, describe, info_of, is_inexact, references, wrap
@@ -16,10 +17,9 @@ from .variable import UNHELD, Info, Variable, as_cotangent, data_of, describe, i
 _serial = attrgetter("serial")
 
 
-def history(nodes: Iterable[Any], since: int = 0) -> list[Any]:
+def history(nodes: Sequence[Any], since: int = 0) -> list[Any]:
     """These nodes and all that they were computed from, as far back as serial number `since`, in order."""
-    order = list(dict.fromkeys(nodes))
-    seen = {None, *order}
+    order, seen = list(nodes), {None, *nodes}
     for n in order:  # grows while it is walked
         for p in n.parents:
             if p not in seen and p.serial >= since:
@@ -47,33 +47,47 @@ def backward(y: Variable, retain_graph: bool = True, create_graph: bool = False)
     seed = np.ones(y._data.shape, y._data.dtype) if given is None else data_of(given)
     if create_graph:
         seed = given if isinstance(given, Variable) else wrap(seed, None)
-        with recorded():
-            _walk_variables(history((node,)), {node: seed}, given, retain_graph)
+        order = _differentiable_walk(history((node,)), seed, given is not None)
     else:
-        _walk(history((node,)), node, seed, given is not None, retain_graph)
+        order = _walk(history((node,)), seed, given is not None)
+    if not retain_graph:
+        for n in order:
+            n.release("freed")
 
 
 _NO_INFO = Info()
 
 
-def _walk(order: list[Any], root: Any, seed: Any, given: bool, retain_graph: bool) -> None:
+def _walk(order: list[Any], seed: Any, given: bool, apply: Any = None) -> list[Any]:
     """On arrays: hand every node its cotangent; leave gradients where somebody holds a Variable."""
-    cotangents, mode, count, unheld = {root: seed}, recording(), references, UNHELD
-    plain = None if isinstance(mode, Recorder) or seed.dtype.kind == "c" else seed.dtype  # what needs no further care
-    for n in reversed(order):
-        g = cotangents.pop(n, None)
-        if g is None:
-            continue
-        if g.dtype is plain:
-            n.back(g, cotangents)
-        else:
-            if isinstance(mode, Recorder):
-                mode.pulled(n, g)
-            (n.back_generic if g.dtype.kind == "c" else n.back)(g, cotangents)
-        if count(n.serial) != unheld and not (given and n is root):
+    cotangents, found, mode, count, unheld = {order[-1]: seed}, [], recording(), references, UNHELD
+    # the dtype of cotangents that need no further care
+    plain = None if apply or seed.dtype.kind == "c" or isinstance(mode, Recorder) else seed.dtype
+    with np.errstate(invalid="ignore"):  # 0/0 and 0*inf are looked into below
+        for n in reversed(order):
+            g = cotangents.pop(n, None)
+            if g is None:
+                continue
+            if g.dtype is plain:
+                n.back(g, cotangents)
+            else:
+                if isinstance(mode, Recorder):
+                    mode.pulled(n, g)
+                n.back_generic(g, cotangents, False, apply)
+            if count(n.serial) != unheld:
+                found.append((n, g))
+    if apply is None and any([has_nan(g) for _, g in found]):
+        return _walk(order, seed, given, zero_stays_zero)
+    for n, g in found:
+        if not (given and n is order[-1]):
             _deposit(n, g, count(g) > _ALONE, order)
-        if not retain_graph:
-            n.release("freed")
+    return order
+
+
+def has_nan(g: Any) -> bool:
+    """Whether g, an array or Variable, holds a NaN."""
+    lowest = np.minimum.reduce(data_of(g), None) if g.size else 0
+    return bool(lowest != lowest)
 
 
 def _deposit(n: Any, g: Any, shared: bool, order: list[Any]) -> None:
@@ -95,30 +109,38 @@ def _deposit(n: Any, g: Any, shared: bool, order: list[Any]) -> None:
 
 
 def _alone() -> int:
-    g = np.empty(1)
-    return references(g)
+    for _, g in [(None, np.empty(1))]:
+        count = references(g)
+    return count
 
 
-_ALONE = _alone()  # references to an array that only one local name holds
+_ALONE = _alone()  # references to an array that only such a list of pairs holds
 
 
-def _walk_variables(order: list[Any], cotangents: dict[Any, Any], given: Any, retain_graph: bool) -> None:
+def _differentiable_walk(order: list[Any], seed: Variable, given: bool, apply: Any = None) -> list[Any]:
     """The same on Variables, so that the gradients can be differentiated again."""
-    for n in reversed(order):
-        g = cotangents.pop(n, None)
-        if g is None:
-            continue
-        if references(n.serial) != UNHELD and (given is None or n is not order[-1]):
+    cotangents, found = {order[-1]: seed}, []
+    with recorded(), np.errstate(invalid="ignore"):
+        for n in reversed(order):
+            g = cotangents.pop(n, None)
+            if g is None:
+                continue
+            n.back_generic(g, cotangents, True, apply)
+            if references(n.serial) != UNHELD:
+                found.append((n, g))
+        if apply is None and any([has_nan(g) for _, g in found]):
+            return _differentiable_walk(order, seed, given, zero_stays_zero)
+        for n, g in found:
+            if given and n is order[-1]:
+                continue
             info = info_of(n)
             v = info.handle and info.handle()
             own = g.astype(v.dtype) if v is not None and g.dtype != v.dtype else wrap(g._data, g._node)
             info.grad = own if info.grad is None else info.grad + own
-        n.back_generic(g, cotangents, True)
-        if not retain_graph:
-            n.release("freed")
+    return order
 
 
-def pull(ys: Sequence[Any], gs: Sequence[Any], xs: Sequence[Any], graph: bool) -> list[Any]:
+def pull(ys: Sequence[Any], gs: Sequence[Any], xs: Sequence[Any], graph: bool, apply: Any = None) -> list[Any]:
     """What flows back from the nodes ys, given their cotangents gs, to the nodes xs; None where nothing does.
 
     Touches no `grad`. On Variables and differentiable where `graph` is set, else on arrays.
@@ -134,21 +156,86 @@ def pull(ys: Sequence[Any], gs: Sequence[Any], xs: Sequence[Any], graph: bool) -
         give(cotangents, y, g)
     found: dict[Any, Any] = {}
     mode = recording()
-    with recorded() if graph else Mode(mode):
+    with recorded() if graph else Mode(mode), np.errstate(invalid="ignore"):
         for n in reversed(order):
             g = cotangents.pop(n, None)
             if g is None or n not in reached:
                 continue
             if n in wanted:
                 found[n] = g
-            elif isinstance(mode, Recorder) and not graph:
-                mode.pulled(n, g)
-                n.back_generic(g, cotangents, False)
-            elif graph or g.dtype.kind == "c":
-                n.back_generic(g, cotangents, graph)
+            elif graph or apply is not None or g.dtype.kind == "c" or isinstance(mode, Recorder):
+                if isinstance(mode, Recorder) and not graph:
+                    mode.pulled(n, g)
+                n.back_generic(g, cotangents, graph, apply)
             else:
                 n.back(g, cotangents)
+    if apply is None and any([has_nan(g) for g in found.values()]):
+        return pull(ys, gs, xs, graph, zero_stays_zero)
     return [found.get(x) for x in xs]
+
+
+# ---- a zero cotangent contributes exactly zero ----------------------------------------------------------------
+# A walk first runs the rules as they are. Only where a NaN comes out is it run again, with this between an
+# elementwise rule and its call: 0 times a singular derivative is 0, and a NaN that is really there stays.
+
+
+def zero_stays_zero(rule: Any, g: Any, operands: Sequence[Any], args: Any, kwargs: Any) -> Any:
+    """rule(g, *operands, *args, **kwargs), and 0 where g is 0: on arrays, or on Variables to any order."""
+    if not isinstance(g, Variable):
+        return _zeroed_value(g, operands=operands, places=(), rule=rule, args=args, kwargs=kwargs)
+    places = [i for i, x in enumerate(operands) if isinstance(x, (Variable, ndarray, np.generic))]
+    arrays = [operands[i] for i in places]
+    return _zeroed(g, *arrays, operands=operands, places=places, rule=rule, args=args, kwargs=kwargs)
+
+
+def _zeroed_value(g: Any, *arrays: Any, operands: Any, places: Any, rule: Any, args: Any, kwargs: Any) -> Any:
+    with np.errstate(all="ignore"):
+        t = rule(g, *_filled(operands, places, arrays), *args, **kwargs)
+    return np.where(g == 0, np.zeros((), t.dtype), t)[()]
+
+
+def _filled(operands: Any, places: Any, arrays: Any) -> list[Any]:
+    filled = list(operands)
+    for i, x in zip(places, arrays, strict=True):
+        filled[i] = x
+    return filled
+
+
+def _zeroed_rule(
+    i: int, t: Any, _z: Any, xs: Any, *, operands: Any, places: Any, rule: Any, args: Any, kwargs: Any
+) -> Any:
+    """Linear in g: the rule again. In an operand: the rule's own derivative, in which g and t stand linearly."""
+    filled = _filled(operands, places, xs[1:])
+    if i == 0:
+        return zero_stays_zero(rule, t, filled, args, kwargs)
+    place = places[i - 1]
+
+    def derivative(g: Any, *filled_and_t: Any) -> Any:
+        *filled, t = filled_and_t
+        with recorded():
+            x = argument(filled[place])
+            y = rule(g, *filled[:place], x, *filled[place + 1 :], *args, **kwargs)
+        if not isinstance(y, Variable) or y._node is None:
+            return t * 0
+        graph = any([isinstance(v, Variable) for v in (g, *filled_and_t)])
+        h = np.conj(t)
+        (gx,) = pull([y._node], [wrap(h, None) if graph and not isinstance(h, Variable) else h], [x._node], graph)
+        return t * 0 if gx is None else np.conj(gx)
+
+    return zero_stays_zero(derivative, xs[0], (*filled, t), (), {})
+
+
+_argument = elementwise(None, lambda g, _z, _x: g, name="argument", call=lambda x: x)
+
+
+def argument(x: Any) -> Variable:
+    """x on a node of its own, linked to the one it has, so that a walk can end there."""
+    if isinstance(x, Variable):
+        return _argument(x) if x._node is not None else Variable(x._data)
+    return Variable(x)
+
+
+_zeroed = general("zero_stays_zero", _zeroed_value, _zeroed_rule, _zeroed_rule, reads=(False, True))
 
 
 def _why_constant(y: Variable) -> str:

@@ -13,12 +13,8 @@ from typing import Any
 import numpy as np
 
 from . import forward, reverse
-from .declare import elementwise
 from .recording import recorded, recording
 from .variable import Variable, as_cotangent, as_data, check_cotangent, is_inexact, wrap
-
-# What the function sees: a node of its own, linked to the caller's Variable if there is one.
-_argument = elementwise(None, lambda g, _z, _x: g, name="argument", call=lambda x: x)
 
 
 class _Run:
@@ -73,8 +69,7 @@ def _own(name: str, i: int, x: Any, detached: bool) -> Variable:
             f"{name}: argument {i} is {data.dtype}, which has no derivative; make it floating-point (1.0 for 1, or "
             ".astype(float)), or leave it out of argnums"
         )
-    tracked = isinstance(x, Variable) and x._node is not None and not detached
-    return _argument(x) if tracked else Variable(data)
+    return reverse.argument(data if detached else x)
 
 
 def _result(g: Any, x: Variable, taken: set[int]) -> Any:

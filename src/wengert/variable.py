@@ -45,12 +45,12 @@ class Leaf:
         self.info = info = Info()
         info.handle = weakref.ref(handle)
 
-    def back(self, g: Any, cotangents: dict[Any, Any], graph: bool = False) -> None:
+    def back(self, g: Any, cotangents: dict[Any, Any], graph: bool = False, apply: Any = None) -> None:
         pass
 
     back_generic = back
 
-    def push(self, tangents: dict[Any, Any], graph: bool) -> None:
+    def push(self, tangents: dict[Any, Any], graph: bool, apply: Any = None) -> None:
         pass
 
     def release(self, state: str) -> None:

@@ -10,25 +10,11 @@ import numpy as np
 from ..declare import UFUNCS, elementwise, implements, linear
 from ..variable import Variable, data_of
 
-# ---- a zero cotangent contributes exactly zero --------------------------------------------------------------
 
+def nonzero(d: Any) -> Any:
+    """A denominator with 1 in place of 0, where the numerator is 0 too and the convention says 0."""
+    return np.where(d == 0, 1, d)
 
-def _over(g: Any, d: Any) -> Any:
-    if np.all(d):
-        return g / d
-    with np.errstate(invalid="ignore"):
-        return np.where(g == 0, g, g / d)[()]
-
-
-# g / d, and 0 where g is 0 whatever d is: for rules that are singular somewhere
-over = elementwise(
-    None,
-    lambda g, _z, _x, y: over(g, y),
-    lambda g, z, _x, y: -over(g * z, y),
-    name="over",
-    call=_over,
-    domain=((-2.0, 2.0), (0.3, 2.0)),
-)
 
 # ---- arithmetic ---------------------------------------------------------------------------------------------
 
@@ -37,8 +23,8 @@ subtract = elementwise(np.subtract, lambda g, _z, _x, _y: g, lambda g, _z, _x, _
 multiply = elementwise(np.multiply, lambda g, _z, _x, y: g * y, lambda g, _z, x, _y: g * x, call=operator.mul)
 divide = elementwise(
     np.divide,
-    lambda g, _z, _x, y: over(g, y),
-    lambda g, _z, x, y: -over(over(g * x, y), y),
+    lambda g, _z, _x, y: g / y,
+    lambda g, z, _x, y: -g * z / y,
     call=operator.truediv,
     domain=((-2.0, 2.0), (0.3, 2.0)),
 )
@@ -55,8 +41,8 @@ fmod = elementwise(
     np.fmod, lambda g, _z, _x, _y: g, lambda g, _z, x, y: -g * np.trunc(x / y), domain=((0.72, 0.78), (0.31, 0.33))
 )
 square = elementwise(np.square, lambda g, _z, x: 2 * x * g)
-sqrt = elementwise(np.sqrt, lambda g, z, _x: over(g, 2 * z), domain=(0.3, 3.0))
-cbrt = elementwise(np.cbrt, lambda g, z, _x: over(g, 3 * z * z), domain=(0.3, 3.0))
+sqrt = elementwise(np.sqrt, lambda g, z, _x: g / (2 * z), domain=(0.3, 3.0))
+cbrt = elementwise(np.cbrt, lambda g, z, _x: g / (3 * z * z), domain=(0.3, 3.0))
 
 
 def _power_x(g: Any, _z: Any, x: Any, y: Any) -> Any:
@@ -74,7 +60,11 @@ pow_operator = elementwise(
 )
 
 
-@linear(None, name="power_by", call=operator.pow, push=lambda t, _z, x, n: t * (n * x ** (n - 1)) if n else t * 0)
+def _push_power_by(t: Any, _z: Any, x: Any, n: Any) -> Any:
+    return t * (n * x ** (n - 1)) if n else t * 0
+
+
+@linear(None, name="power_by", call=operator.pow, push=_push_power_by, elementwise=True)
 def power_by(g: Any, _z: Any, x: Any, n: Any) -> Any:
     """x**n for a Python number n."""
     return g * (n * x ** (n - 1)) if n else g * 0
@@ -92,10 +82,10 @@ LN2, LN10 = float(np.log(2)), float(np.log(10))
 exp = elementwise(np.exp, lambda g, z, _x: g * z)
 exp2 = elementwise(np.exp2, lambda g, z, _x: g * (z * LN2))
 expm1 = elementwise(np.expm1, lambda g, z, _x: g * (z + 1))
-log = elementwise(np.log, lambda g, _z, x: over(g, x), domain=(0.3, 3.0))
-log2 = elementwise(np.log2, lambda g, _z, x: over(g, x * LN2), domain=(0.3, 3.0))
-log10 = elementwise(np.log10, lambda g, _z, x: over(g, x * LN10), domain=(0.3, 3.0))
-log1p = elementwise(np.log1p, lambda g, _z, x: over(g, 1 + x), domain=(-0.7, 2.0))
+log = elementwise(np.log, lambda g, _z, x: g / x, domain=(0.3, 3.0))
+log2 = elementwise(np.log2, lambda g, _z, x: g / (x * LN2), domain=(0.3, 3.0))
+log10 = elementwise(np.log10, lambda g, _z, x: g / (x * LN10), domain=(0.3, 3.0))
+log1p = elementwise(np.log1p, lambda g, _z, x: g / (1 + x), domain=(-0.7, 2.0))
 
 
 def _difference(x: Any, y: Any) -> Any:
@@ -126,22 +116,24 @@ relu = elementwise(None, lambda g, _z, x: g * (x > 0), name="relu", call=lambda 
 sin = elementwise(np.sin, lambda g, _z, x: g * np.cos(x))
 cos = elementwise(np.cos, lambda g, _z, x: g * -np.sin(x))
 tan = elementwise(np.tan, lambda g, z, _x: g * (1 + z * z), domain=(-1.2, 1.2))
-arcsin = elementwise(np.arcsin, lambda g, _z, x: over(g, np.sqrt(1 - x * x)), domain=(-0.8, 0.8))
-arccos = elementwise(np.arccos, lambda g, _z, x: -over(g, np.sqrt(1 - x * x)), domain=(-0.8, 0.8))
-arctan = elementwise(np.arctan, lambda g, _z, x: over(g, 1 + x * x))
+arcsin = elementwise(np.arcsin, lambda g, _z, x: g / np.sqrt(1 - x * x), domain=(-0.8, 0.8))
+arccos = elementwise(np.arccos, lambda g, _z, x: -g / np.sqrt(1 - x * x), domain=(-0.8, 0.8))
+arctan = elementwise(np.arctan, lambda g, _z, x: g / (1 + x * x))
 sinh = elementwise(np.sinh, lambda g, _z, x: g * np.cosh(x))
 cosh = elementwise(np.cosh, lambda g, _z, x: g * np.sinh(x))
 tanh = elementwise(np.tanh, lambda g, z, _x: g * (1 - z * z))
-arcsinh = elementwise(np.arcsinh, lambda g, _z, x: over(g, np.sqrt(x * x + 1)))
-arccosh = elementwise(np.arccosh, lambda g, _z, x: over(g, np.sqrt(x - 1) * np.sqrt(x + 1)), domain=(1.3, 3.0))
-arctanh = elementwise(np.arctanh, lambda g, _z, x: over(g, 1 - x * x), domain=(-0.8, 0.8))
+arcsinh = elementwise(np.arcsinh, lambda g, _z, x: g / np.sqrt(x * x + 1))
+arccosh = elementwise(np.arccosh, lambda g, _z, x: g / (np.sqrt(x - 1) * np.sqrt(x + 1)), domain=(1.3, 3.0))
+arctanh = elementwise(np.arctanh, lambda g, _z, x: g / (1 - x * x), domain=(-0.8, 0.8))
 arctan2 = elementwise(
     np.arctan2,
-    lambda g, _z, x, y: over(g * y, x * x + y * y),
-    lambda g, _z, x, y: -over(g * x, x * x + y * y),
+    lambda g, _z, x, y: g * y / (x * x + y * y),
+    lambda g, _z, x, y: -g * x / (x * x + y * y),
     domain=(0.3, 2.0),
 )
-hypot = elementwise(np.hypot, lambda g, z, x, _y: over(g * x, z), lambda g, z, _x, y: over(g * y, z), domain=(0.3, 2.0))
+hypot = elementwise(
+    np.hypot, lambda g, z, x, _y: g * x / nonzero(z), lambda g, z, _x, y: g * y / nonzero(z), domain=(0.3, 2.0)
+)
 deg2rad = elementwise(np.deg2rad, lambda g, _z, _x: g * (np.pi / 180))
 rad2deg = elementwise(np.rad2deg, lambda g, _z, _x: g * (180 / np.pi))
 UFUNCS[np.radians] = deg2rad
@@ -157,7 +149,7 @@ def _pull_sign(g: Any, z: Any, x: Any) -> Any:
     if x.dtype.kind != "c":
         return g * 0
     along = np.real(np.conj(z) * g)
-    return over(g - z * along, np.abs(x))
+    return (g - z * along) / nonzero(np.abs(x))
 
 
 absolute = elementwise(
@@ -190,11 +182,11 @@ def _imag_part(g: Any, _z: Any, _x: Any) -> Any:
     None,
     name="complex_angle",
     call=np.angle,
-    push=lambda t, _z, x: over(np.imag(np.conj(x) * t), np.real(x * np.conj(x))),
+    push=lambda t, _z, x: np.imag(np.conj(x) * t) / np.real(x * np.conj(x)),
     holomorphic=False,
 )
 def _complex_angle(g: Any, _z: Any, x: Any) -> Any:
-    return over(np.real(g) * 1j * x, np.real(x * np.conj(x)))
+    return np.real(g) * 1j * x / np.real(x * np.conj(x))
 
 
 def _is_complex(x: Any) -> bool:

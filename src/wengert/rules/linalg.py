@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..declare import elementwise, general, implements, spread, unbroadcast
+from ..declare import general, implements, product, spread, unbroadcast
 from .indexing import put
 
 # ---- matmul: the engine undoes the broadcasting of the batch axes -------------------------------------------
@@ -29,7 +29,7 @@ def _matmul_y(g: Any, _z: Any, x: Any, y: Any) -> Any:
     return np.swapaxes(x, -1, -2) @ g
 
 
-matmul = elementwise(np.matmul, _matmul_x, _matmul_y, pushes=(lambda t, _z, _x, y: t @ y, lambda t, _z, x, _y: x @ t))
+matmul = product(np.matmul, _matmul_x, _matmul_y, lambda t, _z, _x, y: t @ y, lambda t, _z, x, _y: x @ t)
 
 # ---- dot and tensordot --------------------------------------------------------------------------------------
 
@@ -89,7 +89,7 @@ def _dot_y(g: Any, _z: Any, x: Any, y: Any) -> Any:
     return _tensordot_y(g, None, x, y, axes=([x.ndim - 1], [max(y.ndim - 2, 0)]))
 
 
-dot = elementwise(np.dot, _dot_x, _dot_y, pushes=(lambda t, _z, _x, y: np.dot(t, y), lambda t, _z, x, _y: np.dot(x, t)))
+dot = product(np.dot, _dot_x, _dot_y, lambda t, _z, _x, y: np.dot(t, y), lambda t, _z, x, _y: np.dot(x, t))
 
 # ---- einsum -------------------------------------------------------------------------------------------------
 

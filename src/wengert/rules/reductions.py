@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..declare import implements, linear, spread
-from .elementwise import over
+from .elementwise import nonzero
 
 
 def kept(g: Any, shape: tuple[int, ...], axis: Any, keepdims: Any) -> Any:
@@ -65,7 +65,7 @@ def var(
 
 
 def _push_std(t, z, x, axis=None, dtype=None, ddof=0, keepdims=False, correction=None):  # type: ignore[no-untyped-def]
-    return over(_push_var(t, z, x, axis, dtype, ddof, keepdims, correction), 2 * z)
+    return _push_var(t, z, x, axis, dtype, ddof, keepdims, correction) / nonzero(2 * z)
 
 
 @linear(np.std, push=_push_std, holomorphic=False)
@@ -82,7 +82,7 @@ def std(
     n = _degrees(x.shape, axis, ddof, correction)
     centred = x - np.mean(x, axis, keepdims=True)
     # the cotangent of a constant sample is 0: the subgradient of least norm
-    return over(kept(np.real(g), x.shape, axis, keepdims) * centred, kept(z, x.shape, axis, keepdims) * n)
+    return kept(np.real(g), x.shape, axis, keepdims) * centred / nonzero(kept(z, x.shape, axis, keepdims) * n)
 
 
 # ---- products: exact and division-free, so that zeros do no harm --------------------------------------------
