@@ -15,11 +15,11 @@ CONSTANT: set[Any] = set()  # functions whose result has no derivative: they get
 
 def array_ufunc(self: Variable, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
     """`__array_ufunc__`: the operation declared for the ufunc."""
+    if method == "__call__" and ufunc in UFUNCS:
+        if kwargs:
+            refuse_keywords(ufunc.__name__, kwargs)
+        return UFUNCS[ufunc](*inputs)
     if method == "__call__":
-        if ufunc in UFUNCS:
-            if kwargs:
-                refuse_keywords(ufunc.__name__, kwargs)
-            return UFUNCS[ufunc](*inputs)
         if ufunc in CONSTANT:
             if isinstance(out := kwargs.get("out"), tuple) and any(isinstance(o, Variable) for o in out):
                 refuse_keywords(ufunc.__name__, kwargs)

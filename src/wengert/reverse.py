@@ -12,7 +12,7 @@ from numpy import ndarray
 from .declare import elementwise, general
 from .function import give
 from .recording import Mode, Recorder, recorded, recording
-from .variable import UNHELD, Info, Variable, as_cotangent, data_of, describe, info_of, is_inexact, references, wrap
+from .variable import UNHELD, Variable, as_cotangent, data_of, describe, info_of, is_inexact, references, wrap
 
 _serial = attrgetter("serial")
 
@@ -43,24 +43,24 @@ def backward(y: Variable, retain_graph: bool = True, create_graph: bool = False)
     node = y._node
     if node is None:
         raise RuntimeError(_why_constant(y))
-    given = getattr(node, "info", _NO_INFO).seed
-    seed = np.ones(y._data.shape, y._data.dtype) if given is None else data_of(given)
+    given = getattr(getattr(node, "info", None), "seed", None)
+    seed: Any = np.ones(y._data.shape, y._data.dtype) if given is None else data_of(given)
     if create_graph:
         seed = given if isinstance(given, Variable) else wrap(seed, None)
-        order = _differentiable_walk(history((node,)), seed, given is not None)
+        order = _differentiable_walk(history((node,)), seed)
     else:
-        order = _walk(history((node,)), seed, given is not None)
+        order = _walk(history((node,)), seed)
+    if given is None:
+        info = info_of(node)
+        info.grad = seed if info.grad is None else info.grad + seed
     if not retain_graph:
         for n in order:
             n.release("freed")
 
 
-_NO_INFO = Info()
-
-
-def _walk(order: list[Any], seed: Any, given: bool, apply: Any = None) -> list[Any]:
+def _walk(order: list[Any], seed: Any, apply: Any = None) -> list[Any]:
     """On arrays: hand every node its cotangent; leave gradients where somebody holds a Variable."""
-    cotangents, found, mode, count, unheld = {order[-1]: seed}, [], recording(), references, UNHELD
+    cotangents, found, mode = {order[-1]: seed}, [], recording()
     # the dtype of cotangents that need no further care
     plain = None if apply or seed.dtype.kind == "c" or isinstance(mode, Recorder) else seed.dtype
     with np.errstate(invalid="ignore"):  # 0/0 and 0*inf are looked into below
@@ -74,20 +74,21 @@ def _walk(order: list[Any], seed: Any, given: bool, apply: Any = None) -> list[A
                 if isinstance(mode, Recorder):
                     mode.pulled(n, g)
                 n.back_generic(g, cotangents, False, apply)
-            if count(n.serial) != unheld:
+            if references(n.serial) != UNHELD and n is not order[-1]:
                 found.append((n, g))
     if apply is None and any([has_nan(g) for _, g in found]):
-        return _walk(order, seed, given, zero_stays_zero)
+        return _walk(order, seed, zero_stays_zero)
     for n, g in found:
-        if not (given and n is order[-1]):
-            _deposit(n, g, count(g) > _ALONE, order)
+        _deposit(n, g, references(g) > _ALONE, order)
     return order
 
 
 def has_nan(g: Any) -> bool:
-    """Whether g, an array or Variable, holds a NaN."""
-    lowest = np.minimum.reduce(data_of(g), None) if g.size else 0
-    return bool(lowest != lowest)
+    """Whether g, an array or Variable, holds a NaN (or an infinity, if it is complex)."""
+    if isinstance(g, Variable):
+        g = g._data
+    square = np.vdot(g, g) if isinstance(g, ndarray) else g  # one call, which never warns
+    return bool(square != square)
 
 
 def _deposit(n: Any, g: Any, shared: bool, order: list[Any]) -> None:
@@ -101,7 +102,7 @@ def _deposit(n: Any, g: Any, shared: bool, order: list[Any]) -> None:
                 f"internal error: the gradient of {describe(v)} came out with shape {g.shape}, from one of the rules "
                 f"of {', '.join(sorted(rules))}"
             )
-        if g.dtype != v._data.dtype:
+        if g.dtype is not v._data.dtype and g.dtype != v._data.dtype:
             g, shared = as_cotangent(g, v._data.dtype), False
     if type(g) is ndarray and (shared or g.base is not None):
         g = g.copy()
@@ -117,7 +118,7 @@ def _alone() -> int:
 _ALONE = _alone()  # references to an array that only such a list of pairs holds
 
 
-def _differentiable_walk(order: list[Any], seed: Variable, given: bool, apply: Any = None) -> list[Any]:
+def _differentiable_walk(order: list[Any], seed: Variable, apply: Any = None) -> list[Any]:
     """The same on Variables, so that the gradients can be differentiated again."""
     cotangents, found = {order[-1]: seed}, []
     with recorded(), np.errstate(invalid="ignore"):
@@ -126,13 +127,11 @@ def _differentiable_walk(order: list[Any], seed: Variable, given: bool, apply: A
             if g is None:
                 continue
             n.back_generic(g, cotangents, True, apply)
-            if references(n.serial) != UNHELD:
+            if references(n.serial) != UNHELD and n is not order[-1]:
                 found.append((n, g))
         if apply is None and any([has_nan(g) for _, g in found]):
-            return _differentiable_walk(order, seed, given, zero_stays_zero)
+            return _differentiable_walk(order, seed, zero_stays_zero)
         for n, g in found:
-            if given and n is order[-1]:
-                continue
             info = info_of(n)
             v = info.handle and info.handle()
             own = g.astype(v.dtype) if v is not None and g.dtype != v.dtype else wrap(g._data, g._node)
