@@ -107,7 +107,7 @@ def _set(key: Any) -> Callable[..., Any]:
 ROWS = [
     *_elementwise(),
     # powers
-    *[row("power_by", lambda x, n=n: x**n, s, domain=(0.3, 2.0)) for n in (2, 0, 1, 3, -1, 0.5, -2.5) for s in (S, V)],
+    *[row("pow_operator", lambda x, n=n: x**n, s, domain=(0.3, 2.0)) for n in (2, 0, 1, 3, -1, 0.5, -2.5) for s in (S, V)],
     # complex parts
     *[row("real_part", np.real, s, dtypes=("complex128",)) for s in (S, V, T, E)],
     *[row("imag_part", np.imag, s, dtypes=("complex128",)) for s in (S, V, T, E)],

@@ -123,7 +123,8 @@ def test_a_wrong_rule_of_a_users_function_is_caught():
 
 def test_a_wrong_shape_is_caught(monkeypatch):
     x = Variable(np.ones((2, 3)))
-    monkeypatch.setattr(wg.sin.node, "pull", staticmethod(lambda g, _z, x: g[0]))
+    monkeypatch.setattr(wg.sin.node, "pulls", (lambda g, _z, x: g[0],))
+    monkeypatch.setattr(wg.sin.node, "back", Operation.back_generic)
     y = np.sin(x)
     with pytest.raises(RuntimeError, match=r"internal error.*shape \(3,\), from one of the rules of Sin"):
         y.backward()
@@ -132,7 +133,8 @@ def test_a_wrong_shape_is_caught(monkeypatch):
 
 
 def test_a_wrong_dtype_is_put_right(monkeypatch):
-    monkeypatch.setattr(wg.sin.node, "pull", staticmethod(lambda g, _z, x: g * np.cos(x).astype(np.longdouble)))
+    monkeypatch.setattr(wg.sin.node, "pulls", (lambda g, _z, x: g * np.cos(x).astype(np.longdouble),))
+    monkeypatch.setattr(wg.sin.node, "back", Operation.back_generic)
     x = Variable(np.ones(3, np.float32))
     np.sin(x).backward()
     assert x.grad.dtype == np.float32
@@ -144,5 +146,5 @@ def test_no_row_of_the_table_checks_nothing():
     for row in ROWS:
         xs = row.arguments("float64" if "float64" in row.dtypes else row.dtypes[0])
         y, pullback = wg.vjp(row.function, *xs)
-        if row.name not in ZERO_DERIVATIVE | {"power_by"} and y.size and any(x.size for x in xs):
+        if row.name not in ZERO_DERIVATIVE | {"pow_operator"} and y.size and any(x.size for x in xs):
             assert any(np.any(g) for g in pullback(np.ones_like(y))), str(row)

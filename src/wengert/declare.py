@@ -36,6 +36,7 @@ OPERATIONS: dict[str, Any] = {}  # every declared operation by name
 Rule = Callable[..., Any]
 
 _new_variable = Variable.__new__
+_NO_KWARGS: dict[str, Any] = {}  # one for all calls without them
 _constants = (ndarray, float, int, complex, generic)
 
 
@@ -54,6 +55,8 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     if g.shape == shape:
         return g
     axes, leading = _summed_axes(g.shape, shape)
+    if type(g) is ndarray:  # np.add.reduce is what ndarray.sum calls, and what other array libraries lack
+        return np.add.reduce(g, axes) if leading else np.add.reduce(g, axes, keepdims=True).reshape(shape)
     return g.sum(axes) if leading else g.sum(axes, keepdims=True).reshape(shape)
 
 
@@ -167,19 +170,12 @@ class Unary(Operation):
     p: Any
     x: Any
     z: Any
-    pull: Rule
     parents = property(lambda self: (self.p,))  # type: ignore[assignment]
+    many = False
+    q = None
 
     def saved(self) -> tuple[Any, ...]:
         return self.z, self.x
-
-    def back(self, g: Any, cotangents: dict[Any, Any], graph: bool = False, apply: Any = None) -> None:
-        t = self.pull(g, self.z, self.x)
-        p = self.p
-        if p in cotangents:
-            give(cotangents, p, t)
-        else:
-            cotangents[p] = t
 
 
 class Binary(Operation):
@@ -191,33 +187,11 @@ class Binary(Operation):
     x: Any
     y: Any
     z: Any
-    pull_x: Rule
-    pull_y: Rule
     parents = property(lambda self: (self.p, self.q))  # type: ignore[assignment]
+    many = False
 
     def saved(self) -> tuple[Any, ...]:
         return self.z, self.x, self.y
-
-    def back(self, g: Any, cotangents: dict[Any, Any], graph: bool = False, apply: Any = None) -> None:
-        shapes = self.shapes
-        p = self.p
-        if p is not None:
-            t = self.pull_x(g, self.z, self.x, self.y)
-            if shapes is not None:
-                t = unbroadcast(t, shapes[0])
-            if p in cotangents:
-                give(cotangents, p, t)
-            else:
-                cotangents[p] = t
-        p = self.q
-        if p is not None:
-            t = self.pull_y(g, self.z, self.x, self.y)
-            if shapes is not None:
-                t = unbroadcast(t, shapes[1])
-            if p in cotangents:
-                give(cotangents, p, t)
-            else:
-                cotangents[p] = t
 
 
 class Linear(Operation):
@@ -229,6 +203,8 @@ class Linear(Operation):
     z: Any
     pull: Rule
     parents = property(lambda self: (self.p,))  # type: ignore[assignment]
+    many = False
+    q = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.args = args
@@ -343,16 +319,23 @@ def _unary(function: Any, rule: Rule, name: str, call: Any, holomorphic: bool) -
         except TypeError as error:
             raise explained(error, op, (a,)) from None
         out = _new_variable(Variable)
-        out._data = z
         if p is None:
-            out._node = None
+            out._data, out._node = z, None
             return out
-        out._node = n = node()
+        out._data, out._node = z, (n := node())
         n.p, n.x, n.z = p, a if keep_x else None, z if keep_z else None
         out._serial = n.serial = tick()
         return out
 
-    node = _declare(Unary, function, name, op, pull=staticmethod(rule), pulls=(rule,), holomorphic=holomorphic)
+    def back(self: Unary, g: Any, cotangents: dict[Any, Any]) -> None:
+        t = rule(g, self.z, self.x)
+        p = self.p
+        if p in cotangents:
+            give(cotangents, p, t)
+        else:
+            cotangents[p] = t
+
+    node = _declare(Unary, function, name, op, pulls=(rule,), back=back, holomorphic=holomorphic)
     return op
 
 
@@ -362,22 +345,21 @@ def _binary(function: Any, rule_x: Rule, rule_y: Rule, name: str, call: Any, hol
     z2, x2, y2 = z0 or z1, x0 or x1, y0 or y1
 
     def op(x, y, /):  # type: ignore[no-untyped-def]
-        p = q = None
         if isinstance(x, Variable):
-            a = x._data
-            p = x._node
-        else:
-            a = x if isinstance(x, _constants) else constant(x, op, 1)
-        if isinstance(y, Variable):
-            b = y._data
-            q = y._node
-        elif isinstance(x, Variable):
-            b = y if isinstance(y, _constants) else constant(y, op, 2)
+            a, p = x._data, x._node
+            if isinstance(y, Variable):
+                b, q = y._data, y._node
+            else:
+                b, q = y if isinstance(y, _constants) else constant(y, op, 2), None
+        elif isinstance(y, Variable):
+            a, p = x if isinstance(x, _constants) else constant(x, op, 1), None
+            b, q = y._data, y._node
+            if type(a) is complex:
+                b = np.asarray(b)  # NumPy's float64 is a float to Python's complex, which would compute without NumPy
         else:
             return call(x, y)
-        if p is None and type(a) is complex:
-            b = np.asarray(b)  # NumPy's float64 is a float to Python's complex, which would compute without NumPy
-        if (p is not None or q is not None) and (mode := recording()) is not True:
+        mode = recording()
+        if mode is not True and not (p is q is None):
             if mode is not False:
                 return mode.call(op, (x, y), {})
             p = q = None
@@ -387,7 +369,7 @@ def _binary(function: Any, rule_x: Rule, rule_y: Rule, name: str, call: Any, hol
             raise explained(error, op, (a, b)) from None
         out = _new_variable(Variable)
         out._data = z
-        if p is None and q is None:
+        if p is q is None:
             out._node = None
             return out
         out._node = n = node()
@@ -397,12 +379,12 @@ def _binary(function: Any, rule_x: Rule, rule_y: Rule, name: str, call: Any, hol
             n.x = a if x0 else None
             n.y = b if y0 else None
             n.z = z if z0 else None
-            n.shapes = None if z.shape == a.shape else (a.shape, None, z.shape)
+            n.shapes = None if type(b) is float or z.shape == a.shape else (a.shape, None, z.shape)
         elif p is None:
             n.x = a if x1 else None
             n.y = b if y1 else None
             n.z = z if z1 else None
-            n.shapes = None if z.shape == b.shape else (None, b.shape, z.shape)
+            n.shapes = None if type(a) is float or z.shape == b.shape else (None, b.shape, z.shape)
         else:
             n.x = a if x2 else None
             n.y = b if y2 else None
@@ -411,8 +393,28 @@ def _binary(function: Any, rule_x: Rule, rule_y: Rule, name: str, call: Any, hol
         out._serial = n.serial = tick()
         return out
 
-    pulls = {"pull_x": staticmethod(rule_x), "pull_y": staticmethod(rule_y), "pulls": (rule_x, rule_y)}
-    node = _declare(Binary, function, name, op, holomorphic=holomorphic, **pulls)
+    def back(self: Binary, g: Any, cotangents: dict[Any, Any]) -> None:
+        shapes = self.shapes
+        p = self.p
+        if p is not None:
+            t = rule_x(g, self.z, self.x, self.y)
+            if shapes is not None:
+                t = unbroadcast(t, shapes[0])
+            if p in cotangents:
+                give(cotangents, p, t)
+            else:
+                cotangents[p] = t
+        p = self.q
+        if p is not None:
+            t = rule_y(g, self.z, self.x, self.y)
+            if shapes is not None:
+                t = unbroadcast(t, shapes[1])
+            if p in cotangents:
+                give(cotangents, p, t)
+            else:
+                cotangents[p] = t
+
+    node = _declare(Binary, function, name, op, pulls=(rule_x, rule_y), back=back, holomorphic=holomorphic)
     return op
 
 
@@ -470,7 +472,7 @@ def linear(
                 n.x = a if keep_x == VALUE else a.shape if keep_x == SHAPE else None
                 n.z = z if keep_z else None
                 n.args = args
-                n.kwargs = kwargs
+                n.kwargs = kwargs or _NO_KWARGS
                 out._serial = n.serial = tick()
             return as_view(out, x, op, args, kwargs) if views and type(z) is ndarray else out
 

@@ -143,6 +143,7 @@ class Node(Function):
 
     __slots__ = ("info", "serial")
     parents: tuple[Any, ...] = ()
+    many = True  # False: the parents are `p` and `q` (None for none), which is faster to read
 
     @property
     def function(self) -> Function:
@@ -257,6 +258,7 @@ class Cut:
     """The node of a Variable that was unchained: a leaf."""
 
     __slots__ = ()
+    many = True
     function = None
 
     def back(self, g: Any, cotangents: dict[Any, Any], graph: bool = False, apply: Any = None) -> None:

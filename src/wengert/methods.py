@@ -87,8 +87,8 @@ attach.backward = reverse.backward
 attach.set_creator = set_creator
 
 for _name, _op in {
-    "add": e.add, "sub": e.subtract, "mul": e.multiply, "truediv": e.divide, "pow": e.pow_, "matmul": linalg.matmul,
-    "mod": e.remainder, "floordiv": _floordiv, "divmod": _divmod,
+    "add": e.add, "sub": e.subtract, "mul": e.multiply, "truediv": e.divide, "pow": e.pow_operator,
+    "matmul": linalg.matmul, "mod": e.remainder, "floordiv": _floordiv, "divmod": _divmod,
 }.items():  # fmt: skip
     setattr(Variable, f"__{_name}__", _op)
     setattr(Variable, f"__r{_name}__", _reflected(_op))

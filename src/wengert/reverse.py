@@ -21,7 +21,7 @@ def history(nodes: Sequence[Any], since: int = 0) -> list[Any]:
     """These nodes and all that they were computed from, as far back as serial number `since`, in order."""
     order, seen = list(nodes), {None, *nodes}
     for n in order:  # grows while it is walked
-        for p in n.parents:
+        for p in n.parents if n.many else (n.p, n.q):
             if p not in seen and p.serial >= since:
                 seen.add(p)
                 order.append(p)
@@ -44,7 +44,7 @@ def backward(y: Variable, retain_graph: bool = True, create_graph: bool = False)
     if node is None:
         raise RuntimeError(_why_constant(y))
     given = getattr(getattr(node, "info", None), "seed", None)
-    seed: Any = np.ones(y._data.shape, y._data.dtype) if given is None else data_of(given)
+    seed: Any = _ones(y._data) if given is None else data_of(given)
     if create_graph:
         seed = given if isinstance(given, Variable) else wrap(seed, None)
         order = _differentiable_walk(history((node,)), seed)
@@ -58,6 +58,10 @@ def backward(y: Variable, retain_graph: bool = True, create_graph: bool = False)
             n.release("freed")
 
 
+def _ones(data: Any) -> Any:
+    return np.ones(data.shape, data.dtype) if data.shape else data.dtype.type(1)
+
+
 def _walk(order: list[Any], seed: Any, apply: Any = None) -> list[Any]:
     """On arrays: hand every node its cotangent; leave gradients where somebody holds a Variable."""
     cotangents, found, mode = {order[-1]: seed}, [], recording()
@@ -65,8 +69,7 @@ def _walk(order: list[Any], seed: Any, apply: Any = None) -> list[Any]:
     plain = None if apply or seed.dtype.kind == "c" or isinstance(mode, Recorder) else seed.dtype
     with np.errstate(invalid="ignore"):  # 0/0 and 0*inf are looked into below
         for n in reversed(order):
-            g = cotangents.pop(n, None)
-            if g is None:
+            if (g := cotangents.pop(n, None)) is None:
                 continue
             if g.dtype is plain:
                 n.back(g, cotangents)
@@ -79,7 +82,8 @@ def _walk(order: list[Any], seed: Any, apply: Any = None) -> list[Any]:
     if apply is None and any([has_nan(g) for _, g in found]):
         return _walk(order, seed, zero_stays_zero)
     for n, g in found:
-        _deposit(n, g, references(g) > _ALONE, order)
+        shared = references(g) > _ALONE  # before the call, whose argument is a reference too
+        _deposit(n, g, shared, order)
     return order
 
 

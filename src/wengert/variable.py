@@ -38,6 +38,7 @@ class Leaf:
 
     __slots__ = ("info", "serial")
     parents = ()
+    many = True
     function = None
 
     def __init__(self, handle: Variable) -> None:

@@ -18,7 +18,7 @@ def _matmul_x(g: Any, _z: Any, x: Any, y: Any) -> Any:
         return g[..., None] * y
     if x.ndim == 1:
         return (y @ g[..., None])[..., 0]
-    return g @ np.swapaxes(y, -1, -2)
+    return g @ (y.T if y.ndim == 2 else np.swapaxes(y, -1, -2))
 
 
 def _matmul_y(g: Any, _z: Any, x: Any, y: Any) -> Any:
@@ -26,7 +26,7 @@ def _matmul_y(g: Any, _z: Any, x: Any, y: Any) -> Any:
         return g * x if y.ndim == 1 else x[:, None] * g[..., None, :]
     if y.ndim == 1:
         return (np.swapaxes(x, -1, -2) @ g[..., None])[..., 0]
-    return np.swapaxes(x, -1, -2) @ g
+    return (x.T if x.ndim == 2 else np.swapaxes(x, -1, -2)) @ g
 
 
 matmul = product(np.matmul, _matmul_x, _matmul_y, lambda t, _z, _x, y: t @ y, lambda t, _z, x, _y: x @ t)

@@ -31,12 +31,13 @@ def count(shape: tuple[int, ...], axis: Any) -> int:
 
 @linear(np.sum, call=lambda x, *args, **kwargs: x.sum(*args, **kwargs))
 def sum(g: Any, _z: Any, x_shape: Any, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Any:
-    return spread(kept(g, x_shape, axis, keepdims), x_shape)
+    return spread(g if axis is None else kept(g, x_shape, axis, keepdims), x_shape)
 
 
 @linear(np.mean, call=lambda x, *args, **kwargs: x.mean(*args, **kwargs))
 def mean(g: Any, _z: Any, x_shape: Any, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Any:
-    return spread(kept(g, x_shape, axis, keepdims) / count(x_shape, axis), x_shape)
+    g = g / count(x_shape, axis)
+    return spread(g if axis is None else kept(g, x_shape, axis, keepdims), x_shape)
 
 
 def _degrees(shape: tuple[int, ...], axis: Any, ddof: Any, correction: Any) -> Any:
