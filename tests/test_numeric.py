@@ -8,8 +8,9 @@ from table import ROWS
 
 import wengert as wg
 from wengert import Variable
-from wengert.declare import OPERATIONS, Operation
+from wengert.declare import OPERATIONS
 from wengert.numeric import GradientError
+from wengert.operation import Operation
 
 
 def test_the_known_figures():

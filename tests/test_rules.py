@@ -6,7 +6,8 @@ import warnings
 
 import numpy as np
 import pytest
-from table import ROWS, Row
+from rowkit import Row
+from table import ROWS
 
 import wengert as wg
 from wengert.declare import OPERATIONS

@@ -9,228 +9,35 @@ Broadcasting is undone here, never in a rule; so is the conjugation that gradien
 
 * `elementwise`: the rule is both the pull-back and the push-forward;
 * `linear`: one array, linear in it: the push-forward is the function itself;
-* `general`: any number of arrays, pull-backs and push-forwards both written out.
+* `product`: two arrays, linear in each;
+* `general`: any number of arrays, pull-backs and push-forwards both written out;
+* `several`: the same, with several results.
 """
 
 from __future__ import annotations
 
 import inspect
-import weakref
-from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
-from types import MappingProxyType
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy import generic, ndarray
 
-from .function import Function, Node, give
+from .function import Pick, give
+from .operation import Binary, General, Linear, Rule, Several, Unary, unbroadcast
 from .recording import recording
-from .variable import Variable, as_data, info_of, tick, tie, wrap
+from .variable import Variable, as_data, is_inexact, tick, wrap
 from .views import as_view
 
 UFUNCS: dict[Any, Any] = {}  # what NumPy's ufuncs become on Variables
 FUNCTIONS: dict[Any, Any] = {}  # what NumPy's functions become on Variables
+CONSTANT: set[Any] = set()  # functions whose result has no derivative: they get the data and give plain arrays
+REFUSED: dict[Any, str] = {}  # functions that are refused, and what to use instead
 OPERATIONS: dict[str, Any] = {}  # every declared operation by name
-
-Rule = Callable[..., Any]
 
 _new_variable = Variable.__new__
 _NO_KWARGS: dict[str, Any] = {}  # one for all calls without them
 _constants = (ndarray, float, int, complex, generic)
-
-
-# ---- what the engine does for every rule --------------------------------------------------------------------
-
-
-@lru_cache(4096)
-def _summed_axes(shape: tuple[int, ...], target: tuple[int, ...]) -> tuple[tuple[int, ...], bool]:
-    extra = len(shape) - len(target)
-    axes = tuple([i for i, n in enumerate(shape) if i < extra or target[i - extra] != n])
-    return axes, axes == tuple(range(extra))
-
-
-def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
-    """Sum g over the axes along which an operand of this shape was broadcast."""
-    if g.shape == shape:
-        return g
-    axes, leading = _summed_axes(g.shape, shape)
-    if type(g) is ndarray:  # np.add.reduce is what ndarray.sum calls, and what other array libraries lack
-        return np.add.reduce(g, axes) if leading else np.add.reduce(g, axes, keepdims=True).reshape(shape)
-    return g.sum(axes) if leading else g.sum(axes, keepdims=True).reshape(shape)
-
-
-def spread(x: Any, shape: tuple[int, ...]) -> Any:
-    """x broadcast to shape."""
-    if x.shape == shape:
-        return x
-    if isinstance(x, (ndarray, generic)):
-        z = np.empty(shape, x.dtype)
-        z[...] = x
-        return z
-    return np.broadcast_to(x, shape)
-
-
-# ---- nodes, one class for each arity ------------------------------------------------------------------------
-
-
-class Operation(Node):
-    """A recorded call of a declared operation."""
-
-    __slots__ = ()
-    pulls: Any  # a rule for each input
-    pushes: Any
-    holomorphic = True  # complex data: the pull-back is the conjugate of the rule
-    elementwise = False  # a zero in the cotangent gives a zero in the same place, whatever the derivative
-    op: Callable[..., Any]
-    shapes: Any = None  # of the inputs and the result, where broadcasting has to be undone
-    args: tuple[Any, ...] = ()
-    kwargs: Any = MappingProxyType({})
-
-    # An instance that a user makes, `wg.Sin()`, is no recorded call: it has no serial number, and marks the
-    # nodes of its calls as its own.
-
-    def __call__(self, *inputs: Any) -> Any:
-        if type(self) is not self.op.node:  # type: ignore[attr-defined]
-            return super().__call__(*inputs)  # a subclass with rules of its own
-        if hasattr(self, "serial"):
-            raise TypeError(f"this {type(self).__name__} is a recorded call; make an instance of its class to call")
-        handles = tuple([v if isinstance(v, Variable) else wrap(as_data(v), None) for v in inputs])
-        y = self.op(*handles, *self.args, **self.kwargs)
-        info = info_of(self)
-        info.inputs, info.handle = handles, weakref.ref(y)
-        if y._node is not None:
-            info_of(y._node).creator = self
-        return y
-
-    def forward(self, *xs: Any) -> Any:
-        return self.op(*xs, *self.args, **self.kwargs)
-
-    def backward(self, *gys: Any) -> Any:
-        if hasattr(self, "serial"):
-            return super().backward(*gys)
-        return Node.backward(self.output._node, *gys)
-
-    @property
-    def inputs(self) -> tuple[Variable, ...]:  # type: ignore[override]
-        if hasattr(self, "serial"):
-            return super().inputs
-        return self.__dict__["inputs"] if hasattr(self, "__dict__") else info_of(self).inputs
-
-    @property
-    def outputs(self) -> tuple[Variable, ...]:
-        if hasattr(self, "serial"):
-            return super().outputs
-        if hasattr(self, "__dict__"):
-            return Function.outputs.fget(self)  # type: ignore[attr-defined]
-        y = info_of(self).handle and info_of(self).handle()
-        if y is None:
-            raise RuntimeError(f"{type(self).__name__}.output: nobody holds it, or there was no call yet")
-        return (y,)
-
-    def _operands(self, graph: bool) -> tuple[Any, ...]:
-        saved = self.saved()
-        return tuple(map(tie, saved, (self, *self.parents))) if graph else saved
-
-    def cotangents(self, g: Any, graph: bool, apply: Any = None) -> Iterator[tuple[Any, Any]]:
-        operands = self._operands(graph)
-        conjugate = self.holomorphic and g.dtype.kind == "c"
-        if conjugate:
-            g = np.conj(g)
-        for i, p in enumerate(self.parents):
-            if p is None:
-                continue
-            if apply is not None and self.elementwise:
-                t = apply(self.pulls[i], g, operands, self.args, self.kwargs)
-            else:
-                t = self.pulls[i](g, *operands, *self.args, **self.kwargs)
-            if conjugate:
-                t = np.conj(t)
-            yield p, t if self.shapes is None else unbroadcast(t, self.shapes[i])
-
-    def push(self, tangents: dict[Any, Any], graph: bool, apply: Any = None) -> None:
-        total = None
-        for i, p in enumerate(self.parents):
-            t = None if p is None else tangents.get(p)
-            if t is None:
-                continue
-            if apply is not None and self.elementwise:
-                t = apply(self.pushes[i], t, self._operands(graph), self.args, self.kwargs)
-            else:
-                t = self.pushes[i](t, *self._operands(graph), *self.args, **self.kwargs)
-            total = t if total is None else total + t
-        if total is not None:
-            tangents[self] = total if self.shapes is None else spread(total, self.shapes[-1])
-
-
-class Unary(Operation):
-    """An elementwise operation of one array."""
-
-    __slots__ = ("p", "x", "z")
-    p: Any
-    x: Any
-    z: Any
-    parents = property(lambda self: (self.p,))  # type: ignore[assignment]
-    many = False
-    q = None
-
-    def saved(self) -> tuple[Any, ...]:
-        return self.z, self.x
-
-
-class Binary(Operation):
-    """An operation of two arrays that broadcast against each other."""
-
-    __slots__ = ("p", "q", "shapes", "x", "y", "z")
-    p: Any
-    q: Any
-    x: Any
-    y: Any
-    z: Any
-    parents = property(lambda self: (self.p, self.q))  # type: ignore[assignment]
-    many = False
-
-    def saved(self) -> tuple[Any, ...]:
-        return self.z, self.x, self.y
-
-
-class Linear(Operation):
-    """A function of one array with other arguments."""
-
-    __slots__ = ("args", "kwargs", "p", "x", "z")
-    p: Any
-    x: Any
-    z: Any
-    pull: Rule
-    parents = property(lambda self: (self.p,))  # type: ignore[assignment]
-    many = False
-    q = None
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.args = args
-        self.kwargs = kwargs
-
-    def saved(self) -> tuple[Any, ...]:
-        return self.z, self.x
-
-    def back(self, g: Any, cotangents: dict[Any, Any], graph: bool = False, apply: Any = None) -> None:
-        t = self.pull(g, self.z, self.x, *self.args, **self.kwargs)
-        p = self.p
-        if p in cotangents:
-            give(cotangents, p, t)
-        else:
-            cotangents[p] = t
-
-
-class General(Operation):
-    """A function of any number of arrays with other arguments, given by keyword."""
-
-    __slots__ = ("kwargs", "parents", "shapes", "xs", "z")
-    xs: tuple[Any, ...]
-    z: Any
-
-    def saved(self) -> tuple[Any, ...]:
-        return self.z, *self.xs
 
 
 # ---- what a rule reads --------------------------------------------------------------------------------------
@@ -534,6 +341,40 @@ def general(
     return op
 
 
+def several(name: str, function: Any, pulls: Any, pushes: Any) -> Any:
+    """Declare a function of arrays (positional) and other arguments (keyword) that gives a tuple of arrays.
+
+    Args:
+        function: computes the tuple; a named tuple stays one.
+        pulls: for each input a rule `(gs, zs, x, y, ..., **kwargs)`, which gives what flows to that input. It is the
+            pull-back itself, for complex data too. gs holds zeros where nothing flows.
+        pushes: for each input a rule `(t, zs, x, y, ..., **kwargs)`, which gives a tuple of tangents.
+    """
+
+    def op(*inputs, **kwargs):  # type: ignore[no-untyped-def]
+        xs = [v._data if isinstance(v, Variable) else constant(v, op, i) for i, v in enumerate(inputs, 1)]
+        parents = tuple([v._node if isinstance(v, Variable) else None for v in inputs])
+        tracked = any([p is not None for p in parents])
+        if tracked and (mode := recording()) is not True:
+            if mode is not False:
+                return mode.call(op, inputs, kwargs)
+            tracked = False
+        zs = function(*xs, **kwargs)
+        if not any([isinstance(v, Variable) for v in inputs]):
+            return zs
+        nodes: list[Any] = [None] * len(zs)
+        if tracked:
+            n = new(node)
+            n.parents, n.xs, n.zs, n.kwargs, n.serial = parents, tuple(xs), tuple(zs), kwargs, tick()
+            nodes = [Pick(n, k) if is_inexact(z) else None for k, z in enumerate(zs)]
+        outs = map(wrap, zs, nodes)
+        return type(zs)(*outs) if hasattr(zs, "_fields") else tuple(outs)
+
+    new = object.__new__
+    node = _declare(Several, None, name, op, pulls=pulls, pushes=pushes)
+    return op
+
+
 class _Each:
     """One rule for any number of inputs, as a sequence of rules."""
 
@@ -554,6 +395,16 @@ def implements(*functions: Any) -> Callable[[Any], Any]:
         return op
 
     return register
+
+
+def constant_functions(*functions: Any) -> None:
+    """Declare functions whose result has no derivative: on Variables they give plain arrays."""
+    CONSTANT.update(functions)
+
+
+def refused_functions(instead: str, *functions: Any) -> None:
+    """Declare functions that make no sense on Variables; `instead` is a clause that says what to use."""
+    REFUSED.update(dict.fromkeys(functions, instead))
 
 
 # ---- what is refused, and in which words --------------------------------------------------------------------

@@ -393,7 +393,7 @@ class Pick(Node):
 
     __slots__ = ("k", "p")
 
-    def __init__(self, p: Call, k: int) -> None:
+    def __init__(self, p: Any, k: int) -> None:
         self.serial = tick()
         self.p = p
         self.k = k
@@ -404,7 +404,7 @@ class Pick(Node):
 
     @property
     def function(self) -> Function:
-        return self.p.fn
+        return self.p.function  # type: ignore[no-any-return]
 
     def saved(self) -> tuple[Any, ...]:
         return self.p.zs[self.k], None

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import protocol, reverse
+from .declare import constant_functions
 from .function import set_creator
 from .rules import elementwise as e
 from .rules import indexing, linalg, reductions, selection, shaping
@@ -14,7 +15,7 @@ from .variable import Variable, data_of
 
 # ---- constants: results that have no derivative -------------------------------------------------------------
 
-protocol.CONSTANT |= {
+constant_functions(
     np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
     np.logical_and, np.logical_or, np.logical_xor, np.logical_not,
     np.isfinite, np.isinf, np.isnan, np.signbit,
@@ -22,8 +23,8 @@ protocol.CONSTANT |= {
     np.shape, np.ndim, np.size, np.argmax, np.argmin, np.argsort, np.all, np.any, np.nonzero, np.count_nonzero,
     np.allclose, np.isclose, np.array_equal, np.array_repr, np.array_str, np.array2string,
     np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.iscomplexobj, np.isrealobj, np.result_type,
-    np.searchsorted, np.round, np.floor_divide, np.shares_memory, np.may_share_memory,
-}  # fmt: skip
+    np.searchsorted, np.round, np.shares_memory, np.may_share_memory,
+)  # fmt: skip
 protocol.REDUCTIONS.update(
     {
         np.add: reductions.sum,

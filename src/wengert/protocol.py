@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from .declare import FUNCTIONS, UFUNCS
+from .declare import CONSTANT, FUNCTIONS, REFUSED, UFUNCS
 from .variable import Variable, data_of
 
 REDUCTIONS: dict[Any, Any] = {}  # ufunc -> what `ufunc.reduce` becomes
-CONSTANT: set[Any] = set()  # functions whose result has no derivative: they get the data and give plain arrays
+
+
+_VALUE_ALONE = "call it on .data if you need its value alone"
 
 
 def array_ufunc(self: Variable, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -29,7 +31,7 @@ def array_ufunc(self: Variable, ufunc: np.ufunc, method: str, *inputs: Any, **kw
         kwargs.setdefault("axis", 0)
         return REDUCTIONS[ufunc](x, *rest, **kwargs)
     name = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
-    raise TypeError(f"{name} has no derivative rule; call it on .data if you need its value alone")
+    raise TypeError(f"{name} has no derivative rule; {REFUSED.get(ufunc, _VALUE_ALONE)}")
 
 
 def array_function(self: Variable, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -42,7 +44,7 @@ def array_function(self: Variable, function: Any, types: Any, args: Any, kwargs:
     name = f"{getattr(function, '__module__', 'numpy')}.{function.__name__}".replace("numpy", "np", 1)
     if function in CONSTANT:
         return function(*[data_of(x) for x in args], **{k: data_of(x) for k, x in kwargs.items()})
-    raise TypeError(f"{name} has no derivative rule; call it on .data if you need its value alone")
+    raise TypeError(f"{name} has no derivative rule; {REFUSED.get(function, _VALUE_ALONE)}")
 
 
 def refuse_keywords(name: str, kwargs: dict[str, Any]) -> None:

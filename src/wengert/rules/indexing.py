@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from ..declare import general, linear, unbroadcast
+from ..declare import general, linear
+from ..operation import unbroadcast
 from ..variable import Variable, as_data, data_of, move
 from ..views import View, written
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..declare import general, implements, product, spread, unbroadcast
+from ..declare import general, implements, product
+from ..operation import spread, unbroadcast
 from .indexing import put
 
 # ---- matmul: the engine undoes the broadcasting of the batch axes -------------------------------------------

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..declare import implements, linear, spread
+from ..declare import implements, linear
+from ..operation import spread
 from .elementwise import nonzero
 
 

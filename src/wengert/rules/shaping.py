@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..declare import general, implements, linear, unbroadcast
+from ..declare import general, implements, linear
+from ..operation import unbroadcast
 from ..variable import Variable, data_of, wrap
 from .elementwise import real
 

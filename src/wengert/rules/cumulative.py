@@ -1,0 +1,1 @@
+"""Derivatives of running sums and products, differences, integrals, interpolation and convolution."""

@@ -1,0 +1,1 @@
+"""Derivatives of inverses, solutions, determinants, norms and decompositions of matrices (numpy.linalg)."""

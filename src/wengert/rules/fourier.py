@@ -1,0 +1,1 @@
+"""Derivatives of the discrete Fourier transforms (numpy.fft)."""

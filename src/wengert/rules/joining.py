@@ -1,0 +1,1 @@
+"""Derivatives of what joins, splits, repeats, pads, rolls and fills arrays."""

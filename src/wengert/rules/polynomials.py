@@ -1,0 +1,1 @@
+"""Derivatives of numpy.polynomial, the poly functions and numpy.emath."""

@@ -1,0 +1,1 @@
+"""Derivatives of sorting, order statistics and quantiles."""

@@ -1,0 +1,1 @@
+"""Derivatives of averages, covariances and the functions that skip NaN."""
