@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -110,6 +111,12 @@ def product(function: Any, pull_x: Rule, pull_y: Rule, push_x: Rule, push_y: Rul
     return op
 
 
+def _own(function: Any, name: str) -> Any:
+    """A copy of a closure with code of its own: CPython specialises code for the types that pass through it."""
+    code = function.__code__.replace(co_name=name)
+    return FunctionType(code, function.__globals__, name, function.__defaults__, function.__closure__)
+
+
 def _unary(function: Any, rule: Rule, name: str, call: Any, holomorphic: bool) -> Any:
     keep_z, keep_x = [r == VALUE for r in _reads([rule], 1)]
 
@@ -142,7 +149,8 @@ def _unary(function: Any, rule: Rule, name: str, call: Any, holomorphic: bool) -
         else:
             cotangents[p] = t
 
-    node = _declare(Unary, function, name, op, pulls=(rule,), back=back, holomorphic=holomorphic)
+    op = _own(op, name)
+    node = _declare(Unary, function, name, op, pulls=(rule,), back=_own(back, name), holomorphic=holomorphic)
     return op
 
 
@@ -221,6 +229,7 @@ def _binary(function: Any, rule_x: Rule, rule_y: Rule, name: str, call: Any, hol
             else:
                 cotangents[p] = t
 
+    op, back = _own(op, name), _own(back, name)
     node = _declare(Binary, function, name, op, pulls=(rule_x, rule_y), back=back, holomorphic=holomorphic)
     return op
 
@@ -285,6 +294,7 @@ def linear(
 
         pushed = push or (lambda t, _z, _x, *args, **kwargs: op(t, *args, **kwargs))
         rules = {"pull": staticmethod(rule), "pulls": (rule,), "pushes": (pushed,)}
+        op = _own(op, label)
         node = _declare(Linear, function, label, op, **rules, **attributes)
         op.moves = moves  # type: ignore[attr-defined]
         return op

@@ -124,6 +124,8 @@ class Variable:
 
     @data.setter
     def data(self, data: Any) -> None:
+        if data is self._data:
+            return  # `x.data -= ...` has changed it in place
         array = as_data(data)
         if self._node is not None and not is_inexact(array):
             raise TypeError(f"data: {array.dtype} data cannot take the place of tracked data; use .astype(float)")
