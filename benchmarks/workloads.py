@@ -289,15 +289,23 @@ def _network_with_wengert() -> Call:
     return call
 
 
-def _network_with_torch() -> Call:
+def _network_with_torch(fused: bool = False) -> Call:
     torch = _torch()
-    functional = torch.nn.functional
     x, labels = map(torch.tensor, _batch())
+    rows = torch.tensor(ROWS)
     w1, b1, w2, b2 = parameters = [torch.tensor(p, requires_grad=True) for p in _parameters()]
 
+    def loss() -> Any:
+        if fused:  # what PyTorch's own layers call
+            h = torch.tanh(torch.addmm(b1, x, w1))
+            return torch.nn.functional.cross_entropy(torch.addmm(b2, h, w2), labels)
+        scores = torch.tanh(x @ w1 + b1) @ w2 + b2
+        scores = scores - scores.detach().max(dim=1, keepdim=True).values
+        logs = scores - torch.log(torch.sum(torch.exp(scores), dim=1, keepdim=True))
+        return -torch.mean(logs[rows, labels])
+
     def call() -> Any:
-        h = torch.tanh(torch.addmm(b1, x, w1))
-        functional.cross_entropy(torch.addmm(b2, h, w2), labels).backward()
+        loss().backward()
         with torch.no_grad():
             for p in parameters:
                 p.sub_(p.grad, alpha=RATE)
@@ -345,6 +353,7 @@ def network() -> Workload:
             BY_HAND: _network_by_hand,
             "wengert": _network_with_wengert,
             PYTORCH: _network_with_torch,
+            "PyTorch, fused": lambda: _network_with_torch(fused=True),
             "autograd": _network_with_autograd,
             "mygrad": _network_with_mygrad,
         },

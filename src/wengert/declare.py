@@ -28,7 +28,7 @@ from .function import Pick, give
 from .operation import Binary, General, Linear, Rule, Several, Unary, unbroadcast
 from .recording import recording
 from .variable import Variable, as_data, is_inexact, tick, wrap
-from .views import as_view
+from .views import share_memory, view_of
 
 UFUNCS: dict[Any, Any] = {}  # what NumPy's ufuncs become on Variables
 FUNCTIONS: dict[Any, Any] = {}  # what NumPy's functions become on Variables
@@ -278,19 +278,16 @@ def linear(
                 z = compute(a, *args, **kwargs)
             except (ValueError, TypeError) as error:
                 raise explained(error, op, (a,)) from None
-            out = _new_variable(Variable)
-            out._data = z
             if p is None or z.dtype.kind not in "fc":
-                out._node = None
+                n = None
             else:
-                out._node = n = new(node)
+                n = new(node)
                 n.p = p
                 n.x = a if keep_x == VALUE else a.shape if keep_x == SHAPE else None
                 n.z = z if keep_z else None
-                n.args = args
-                n.kwargs = kwargs or _NO_KWARGS
-                out._serial = n.serial = tick()
-            return as_view(out, x, op, args, kwargs) if views and type(z) is ndarray else out
+                n.args, n.kwargs = args, kwargs or _NO_KWARGS
+                n.serial = tick()
+            return view_of(x, z, n, op, args, kwargs) if views and share_memory(z, a) else wrap(z, n)
 
         pushed = push or (lambda t, _z, _x, *args, **kwargs: op(t, *args, **kwargs))
         rules = {"pull": staticmethod(rule), "pulls": (rule,), "pushes": (pushed,)}
@@ -445,6 +442,7 @@ def _refusal(function: Any, rule: Rule, name: str) -> Callable[[Any, Any], Any]:
     if function is None:
         return lambda args, kwargs: (args, kwargs)
     known = list(inspect.signature(rule).parameters)[3:]
+    names = frozenset(known)
     parameters = list(inspect.signature(function).parameters.values())[1:]
     order = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
     unset = {p.name: p.default for p in parameters}
@@ -453,7 +451,7 @@ def _refusal(function: Any, rule: Rule, name: str) -> Callable[[Any, Any], Any]:
         safe += 1
 
     def check(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        if len(args) <= safe and all([k in known for k in kwargs]):
+        if len(args) <= safe and kwargs.keys() <= names:
             return args, kwargs
         if len(args) > len(order):
             raise TypeError(f"{name}: takes at most {len(order) + 1} positional arguments, got {len(args) + 1}")

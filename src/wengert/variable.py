@@ -230,9 +230,11 @@ class Variable:
         info = getattr(self._node, "info", None)
         if info is None or info.grad is None:
             return None
-        g = info.grad
-        if not isinstance(g, Variable) and (type(g) is not ndarray or g.dtype != self.dtype):
-            g = info.grad = as_cotangent(g, self.dtype)
+        g, dtype = info.grad, self._data.dtype
+        if type(g) is ndarray and g.dtype is dtype:
+            return g
+        if not isinstance(g, Variable):
+            g = info.grad = as_cotangent(g, dtype)
         return g
 
     @grad.setter

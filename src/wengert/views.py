@@ -14,8 +14,6 @@ from numpy import ndarray
 from .recording import Mode
 from .variable import Variable
 
-_data: Any = Variable.__dict__["_data"]  # the slots, which the properties below stand before
-_node: Any = Variable.__dict__["_node"]
 _new = Variable.__new__
 _MOST_STEPS = 8
 
@@ -23,19 +21,20 @@ _MOST_STEPS = 8
 class View(Variable):
     """A Variable whose memory belongs to another one, its base."""
 
-    __slots__ = ("_base", "_steps", "_version")
+    __slots__ = ("_base", "_held_data", "_held_node", "_steps", "_version")
     _base: Any  # a Variable that is no view; None once this one was given data of its own
     _steps: tuple[Any, ...]  # (op, args, kwargs), in order, from the base to this view
     _version: Any  # the base's at the time
+    _held_data: Any
+    _held_node: Any
 
     def _renew(self) -> None:
         base = self._base
         v = base
-        with Mode(_node.__get__(self) is not None):  # recorded as it was, wherever it is read
+        with Mode(self._held_node is not None):  # recorded as it was, wherever it is read
             for op, args, kwargs in self._steps:
                 v = op(v, *args, **kwargs)
-        _data.__set__(self, v._data)
-        _node.__set__(self, v._node)
+        self._held_data, self._held_node = v._data, v._node
         if v._node is not None:
             self._serial = v._serial
         self._version = version(base)
@@ -43,19 +42,22 @@ class View(Variable):
     def _get_data(self) -> Any:
         if self._base is not None and version(self._base) is not self._version:
             self._renew()
-        return _data.__get__(self)
+        return self._held_data
 
     def _get_node(self) -> Any:
         if self._base is not None and version(self._base) is not self._version:
             self._renew()
-        return _node.__get__(self)
+        return self._held_node
 
     def _set_data(self, data: Any) -> None:
         self._base = None
-        _data.__set__(self, data)
+        self._held_data = data
 
-    _data = property(_get_data, _set_data)
-    _node = property(_get_node, lambda self, node: _node.__set__(self, node))
+    def _set_node(self, node: Any) -> None:
+        self._held_node = node
+
+    _data = property(_get_data, _set_data)  # these stand before the slots of a Variable
+    _node = property(_get_node, _set_node)
 
     def positions(self) -> ndarray:
         """Where this view's elements are in its base: flat indices, in this view's shape."""
@@ -81,24 +83,25 @@ def written(x: Variable) -> None:
     x._written = object()
 
 
-def as_view(out: Variable, x: Variable, op: Any, args: tuple[Any, ...], kwargs: Any) -> Variable:
-    """`out`, made by op from x, as a view of x if the two share memory."""
-    z, a = out._data, x._data
-    if type(a) is not ndarray or not (z is a or z.base is a or (z.base is not None and z.base is a.base)):
-        return out
-    base, steps = x, ((op, args, kwargs),)
-    if isinstance(x, View) and x._base is not None:
-        base = x._base
-        steps = (*x._steps, *steps)
+def share_memory(z: Any, a: Any) -> bool:
+    """Whether NumPy's result z is a view of a."""
+    return type(z) is ndarray and z.base is not None and (z.base is a or (type(a) is ndarray and z.base is a.base))
+
+
+def view_of(x: Variable, z: ndarray, node: Any, op: Any, args: tuple[Any, ...], kwargs: Any) -> Variable:
+    """The result z of op on x, a view of x."""
     v = _new(View)
-    v._base = base
-    v._steps = steps
-    v._version = version(base)
-    _data.__set__(v, z)
-    _node.__set__(v, out._node)
-    if out._node is not None:
-        v._serial = out._serial
-    if len(steps) > _MOST_STEPS:
+    v._held_data, v._held_node = z, node
+    if node is not None:
+        v._serial = node.serial
+    if isinstance(x, View) and x._base is not None:
+        v._base = x._base
+        v._steps = (*x._steps, (op, args, kwargs))
+    else:
+        v._base = x
+        v._steps = ((op, args, kwargs),)
+    v._version = version(v._base)
+    if len(v._steps) > _MOST_STEPS:
         v._steps = ((_gather, (v.positions(),), {}),)
     return v
 

@@ -26,8 +26,9 @@ def index_of(key: Any) -> Any:
 
 def is_basic(key: Any) -> bool:
     """Whether the index names each element at most once."""
-    keys = key if isinstance(key, tuple) else (key,)
-    return all([isinstance(k, (int, slice, np.integer)) or k is None or k is Ellipsis for k in keys])
+    if type(key) is not tuple:
+        key = (key,)
+    return all([isinstance(k, (int, slice, np.integer)) or k is None or k is Ellipsis for k in key])
 
 
 def _put(g: Any, shape: tuple[int, ...], key: Any) -> Any:

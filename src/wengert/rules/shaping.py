@@ -12,9 +12,11 @@ from ..variable import Variable, data_of, wrap
 from .elementwise import real
 
 
-@linear(
-    np.reshape, call=lambda x, shape, order="C", copy=None: np.reshape(x, shape, order=order, copy=copy), views=True
-)
+def _reshape(x: Any, shape: Any, order: Any = "C", copy: Any = None) -> Any:
+    return x.reshape(shape, order=order) if copy is None else np.reshape(x, shape, order=order, copy=copy)
+
+
+@linear(np.reshape, call=_reshape, views=True)
 def reshape(g: Any, _z: Any, x_shape: Any, shape: Any = None, order: Any = "C", copy: Any = None) -> Any:
     return np.reshape(g, x_shape, order=order)
 
@@ -24,7 +26,7 @@ def ravel(g: Any, _z: Any, x_shape: Any, order: Any = "C") -> Any:
     return np.reshape(g, x_shape, order=order)
 
 
-@linear(np.transpose, views=True)
+@linear(np.transpose, call=lambda x, axes=None: x.transpose(axes), views=True)
 def transpose(g: Any, _z: Any, _x: Any, axes: Any = None) -> Any:
     return np.transpose(g, None if axes is None else np.argsort([a % g.ndim for a in axes]))
 
