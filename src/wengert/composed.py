@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from numpy import ndarray
+
 from . import forward, reverse
 from .declare import general, implements
 from .recording import recorded
@@ -74,7 +76,7 @@ def _places(x: Any, found: list[Variable]) -> Any:
         return type(x)([_places(item, found) for item in x])
     if isinstance(x, dict):
         return {k: _places(item, found) for k, item in x.items()}
-    return x
+    return x.copy() if type(x) is ndarray else x
 
 
 def _rebuilt(places: Any, xs: Any) -> Any:

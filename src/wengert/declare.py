@@ -27,6 +27,7 @@ from numpy import generic, ndarray
 from .function import Pick, give
 from .operation import Binary, General, Linear, Rule, Several, Unary, unbroadcast
 from .recording import recording
+from .saved import watch
 from .variable import Variable, as_data, is_inexact, tick, wrap
 from .views import share_memory, view_of
 
@@ -55,6 +56,32 @@ def _reads(rules: Sequence[Rule], count: int) -> list[int]:
             reads = NOTHING if name[0] == "_" else SHAPE if name.endswith("_shape") else VALUE
             most[i] = max(most[i], reads)
     return most
+
+
+# ---- what is saved must not change --------------------------------------------------------------------------
+# Arrays that an operation made are out of reach: `.data` of a result is read-only. Those that a user passed in, as
+# constants or in leaves, and views of them, can be changed before backward.
+
+COPIED = 1 << 17  # bytes up to which a copy costs less than two fingerprints
+
+
+def own(n: Any, a: Any) -> Any:
+    """What node n saves of an array that a user can change: a copy, or the array itself with a fingerprint."""
+    return a.copy() if a.nbytes <= COPIED else watch(n, a)
+
+
+def private(n: Any, a: Any, p: Any) -> Any:
+    """What node n saves for the value a of node p (None for a constant)."""
+    if type(a) is not ndarray or (p is not None and a.base is None and not p.leaf):
+        return a
+    return own(n, a)
+
+
+def own_arrays(values: Any) -> Any:
+    """A tuple or dict of arguments with arrays copied."""
+    if isinstance(values, dict):
+        return {k: v.copy() if type(v) is ndarray else v for k, v in values.items()}
+    return tuple([v.copy() if type(v) is ndarray else v for v in values])
 
 
 # ---- declarations -------------------------------------------------------------------------------------------
@@ -118,7 +145,7 @@ def _own(function: Any, name: str) -> Any:
 
 
 def _unary(function: Any, rule: Rule, name: str, call: Any, holomorphic: bool) -> Any:
-    keep_z, keep_x = [r == VALUE for r in _reads([rule], 1)]
+    kz, kx = [r == VALUE for r in _reads([rule], 1)]  # whether to keep them
 
     def op(x, /):  # type: ignore[no-untyped-def]
         if not isinstance(x, Variable):
@@ -137,7 +164,7 @@ def _unary(function: Any, rule: Rule, name: str, call: Any, holomorphic: bool) -
             out._data, out._node = z, None
             return out
         out._data, out._node = z, (n := node())
-        n.p, n.x, n.z = p, a if keep_x else None, z if keep_z else None
+        n.p, n.z, n.x = p, z if kz else None, (own(n, a) if a.base is not None or p.leaf else a) if kx else None
         out._serial = n.serial = tick()
         return out
 
@@ -191,18 +218,18 @@ def _binary(function: Any, rule_x: Rule, rule_y: Rule, name: str, call: Any, hol
         n.p = p
         n.q = q
         if q is None:
-            n.x = a if x0 else None
-            n.y = b if y0 else None
+            n.x = (a if a.base is None and not p.leaf else own(n, a)) if x0 else None
+            n.y = (own(n, b) if type(b) is ndarray else b) if y0 else None
             n.z = z if z0 else None
             n.shapes = None if type(b) is float or z.shape == a.shape else (a.shape, None, z.shape)
         elif p is None:
-            n.x = a if x1 else None
-            n.y = b if y1 else None
+            n.x = (own(n, a) if type(a) is ndarray else a) if x1 else None
+            n.y = (b if b.base is None and not q.leaf else own(n, b)) if y1 else None
             n.z = z if z1 else None
             n.shapes = None if type(a) is float or z.shape == b.shape else (None, b.shape, z.shape)
         else:
-            n.x = a if x2 else None
-            n.y = b if y2 else None
+            n.x = (a if a.base is None and not p.leaf else own(n, a)) if x2 else None
+            n.y = (b if b.base is None and not q.leaf else own(n, b)) if y2 else None
             n.z = z if z2 else None
             n.shapes = None if a.shape == b.shape else (a.shape, b.shape, z.shape)
         out._serial = n.serial = tick()
@@ -274,6 +301,7 @@ def linear(
                 p = None
             if args or kwargs:
                 args, kwargs = check(args, kwargs)
+                args, kwargs = own_arrays(args), own_arrays(kwargs)
             try:
                 z = compute(a, *args, **kwargs)
             except (ValueError, TypeError) as error:
@@ -283,8 +311,8 @@ def linear(
             else:
                 n = new(node)
                 n.p = p
-                n.x = a if keep_x == VALUE else a.shape if keep_x == SHAPE else None
-                n.z = z if keep_z else None
+                n.x = private(n, a, p) if keep_x == VALUE else a.shape if keep_x == SHAPE else None
+                n.z = private(n, z, n) if keep_z else None
                 n.args, n.kwargs = args, kwargs or _NO_KWARGS
                 n.serial = tick()
             return view_of(x, z, n, op, args, kwargs) if views and share_memory(z, a) else wrap(z, n)
@@ -323,6 +351,7 @@ def general(
             if mode is not False:
                 return mode.call(op, inputs, kwargs)
             tracked = False
+        kwargs = own_arrays(kwargs)
         try:
             z = function(*xs, **kwargs)
         except (ValueError, TypeError) as error:
@@ -333,9 +362,14 @@ def general(
             return wrap(z, None)
         n = new(node)
         n.parents = parents
-        n.z = z if kept[0] else None
+        n.z = private(n, z, n) if kept[0] else None
         keep = [VALUE if kept[1] else NOTHING] * len(xs) if variadic else kept[1:]
-        n.xs = tuple([x if k == VALUE else np.shape(x) if k == SHAPE else None for x, k in zip(xs, keep, strict=True)])
+        n.xs = tuple(
+            [
+                private(n, x, p) if k == VALUE else np.shape(x) if k == SHAPE else None
+                for x, k, p in zip(xs, keep, parents, strict=True)
+            ]
+        )
         n.shapes = None
         if broadcasts and any([np.shape(x) != z.shape for x in xs]):
             n.shapes = (*[np.shape(x) for x in xs], z.shape)
@@ -366,13 +400,15 @@ def several(name: str, function: Any, pulls: Any, pushes: Any) -> Any:
             if mode is not False:
                 return mode.call(op, inputs, kwargs)
             tracked = False
+        kwargs = own_arrays(kwargs)
         zs = function(*xs, **kwargs)
         if not any([isinstance(v, Variable) for v in inputs]):
             return zs
         nodes: list[Any] = [None] * len(zs)
         if tracked:
             n = new(node)
-            n.parents, n.xs, n.zs, n.kwargs, n.serial = parents, tuple(xs), tuple(zs), kwargs, tick()
+            n.parents, n.zs, n.kwargs, n.serial = parents, tuple(zs), kwargs, tick()
+            n.xs = tuple([private(n, x, p) for x, p in zip(xs, parents, strict=True)])
             nodes = [Pick(n, k) if is_inexact(z) else None for k, z in enumerate(zs)]
         outs = map(wrap, zs, nodes)
         return type(zs)(*outs) if hasattr(zs, "_fields") else tuple(outs)

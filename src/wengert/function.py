@@ -14,6 +14,7 @@ import numpy as np
 from numpy import generic, ndarray
 
 from .recording import Mode, recording
+from .saved import fingerprint, unchanged
 from .variable import Variable, as_data, handle_of, is_inexact, move, references, tick, tie, wrap
 
 
@@ -88,7 +89,7 @@ def _call(self: Function, inputs: tuple[Any, ...], record: bool) -> Any:
         node.fn = copy.copy(self)  # the latest call owns the instance; an earlier one keeps a snapshot
     before = dict(state)
     handles = tuple([v if isinstance(v, Variable) else wrap(as_data(v), None) for v in inputs])
-    zs = self.forward(*[v.data for v in handles])
+    zs = self.forward(*[_read_only(v.data) for v in handles])
     many = isinstance(zs, tuple)
     outs = tuple([wrap(_result(z, self), None) for z in (zs if many else (zs,))])
     state["inputs"] = handles
@@ -102,6 +103,13 @@ def _call(self: Function, inputs: tuple[Any, ...], record: bool) -> Any:
                 o._node = n = Pick(node, k) if many else node
                 o._serial = n.serial
     return outs if many else outs[0]
+
+
+def _read_only(x: Any) -> Any:
+    """A view that cannot be written to: a user's code works on arrays that the graph has saved."""
+    x = np.asarray(x).view()
+    x.setflags(write=False)
+    return x
 
 
 def set_creator(self: Variable, function: Function) -> None:
@@ -143,6 +151,7 @@ class Node(Function):
 
     __slots__ = ("info", "serial")
     parents: tuple[Any, ...] = ()
+    leaf = False
     many = True  # False: the parents are `p` and `q` (None for none), which is faster to read
 
     @property
@@ -305,7 +314,7 @@ class Parts(list[Any]):
 class Call(Node):
     """One call of a user's Function. Its rule may read any input and output, so all values are saved."""
 
-    __slots__ = ("__weakref__", "fn", "kept", "parents", "xs", "zs")
+    __slots__ = ("__weakref__", "fn", "kept", "parents", "watched", "xs", "zs")
 
     def __init__(self, fn: Function, handles: tuple[Variable, ...], outs: tuple[Variable, ...]) -> None:
         self.serial = tick()
@@ -314,6 +323,7 @@ class Call(Node):
         self.parents = tuple([v._node for v in handles])
         self.xs = tuple([v._data for v in handles])
         self.zs = tuple([v._data for v in outs])
+        self.watched = [(a, fingerprint(a)) for a in (*self.xs, *self.zs) if type(a) is ndarray]
 
     @property
     def function(self) -> Function:
@@ -335,12 +345,13 @@ class Call(Node):
             yield p, t
 
     def _on_arrays(self, gs: list[Any]) -> tuple[Any, ...]:
+        unchanged(self.watched, type(self.fn).__name__)
         fn = self.fn
         held, data = (*fn.inputs, *fn.outputs), self.xs + self.zs
         if len(held) != len(data) or any([v._data is not x for v, x in zip(held, data, strict=True)]):
             fn = self.as_called(tie)  # a handle has moved on, or is gone
         with Mode(False):
-            results = self.checked(fn.backward(*[np.asarray(g) for g in gs]))
+            results = self.checked(fn.backward(*[_read_only(g) for g in gs]))
         return tuple([t._data if isinstance(t, Variable) else t for t in results])
 
     def _on_variables(self, gs: list[Any]) -> tuple[Any, ...]:
@@ -352,6 +363,7 @@ class Call(Node):
 
     def traced(self, gs: list[Variable]) -> tuple[tuple[Any, ...], str | None]:
         """`backward` on Variables, and how it left the graph, if it did."""
+        unchanged(self.watched, type(self.fn).__name__)
         left: list[str] = []
         fn = self.as_called(lambda data, node: Watched(data, node, left))
         results = self.checked(fn.backward(*gs))

@@ -40,11 +40,11 @@ def backward(y: Variable, retain_graph: bool = True, create_graph: bool = False)
     Raises:
         RuntimeError: y is a constant, or its graph was freed.
     """
-    node = y._node
+    node, z = y._node, y._data
     if node is None:
         raise RuntimeError(_why_constant(y))
     given = getattr(getattr(node, "info", None), "seed", None)
-    seed: Any = _ones(y._data) if given is None else data_of(given)
+    seed: Any = data_of(given) if given is not None else np.ones(z.shape, z.dtype) if z.shape else z.dtype.type(1)
     if create_graph:
         seed = given if isinstance(given, Variable) else wrap(seed, None)
         order = _differentiable_walk(history((node,)), seed)
@@ -56,10 +56,6 @@ def backward(y: Variable, retain_graph: bool = True, create_graph: bool = False)
     if not retain_graph:
         for n in order:
             n.release("freed")
-
-
-def _ones(data: Any) -> Any:
-    return np.ones(data.shape, data.dtype) if data.shape else data.dtype.type(1)
 
 
 def _walk(order: list[Any], seed: Any, apply: Any = None) -> list[Any]:

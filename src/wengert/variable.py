@@ -21,7 +21,7 @@ tick = itertools.count(1_000).__next__  # serial numbers order the graph; above 
 class Info:
     """What few nodes need: a gradient, a name, the handle, the user's line."""
 
-    __slots__ = ("creator", "grad", "handle", "inputs", "line", "name", "seed")
+    __slots__ = ("creator", "grad", "handle", "inputs", "line", "name", "seed", "watched")
 
     def __init__(self) -> None:
         self.grad: Any = None  # what passes deposited or the user set
@@ -31,6 +31,7 @@ class Info:
         self.creator: Any = None  # the user's own instance of a built-in Function
         self.inputs: tuple[Variable, ...] = ()  # of such an instance
         self.line: str | None = None  # recorded by debug()
+        self.watched: tuple[Any, ...] = ()  # saved arrays that may be changed, with their fingerprints: see saved.py
 
 
 class Leaf:
@@ -39,6 +40,7 @@ class Leaf:
     __slots__ = ("info", "serial")
     parents = ()
     many = True
+    leaf = True
     function = None
 
     def __init__(self, handle: Variable) -> None:
@@ -114,12 +116,17 @@ class Variable:
 
     @property
     def data(self) -> ndarray:
-        """The array itself, not a copy. Assigning another keeps this Variable's place in the graph."""
+        """The array itself, not a copy. Assigning another keeps this Variable's place in the graph.
+
+        That of a result is read-only, since the graph may have saved it; to change it, write `y[i] = v`.
+        """
         data = self._data
         if type(data) is not ndarray and isinstance(data, generic):
             data = self._data = np.asarray(data)
         elif type(data) is _Dropped:
             data.shape  # noqa: B018  raises, and says why
+        if self._node is not None and type(self._node) is not Leaf and type(data) is ndarray:
+            data.setflags(write=False)
         return data
 
     @data.setter
