@@ -171,5 +171,21 @@ def test_refusals(call, error, message):
         call()
 
 
+def test_elementwise_grad():
+    x = np.array([[0.3, -1.0], [2.0, 0.0]])
+    np.testing.assert_allclose(wg.elementwise_grad(np.sin)(x), np.cos(x))
+    np.testing.assert_allclose(wg.elementwise_grad(lambda a, x: a * x**2, 1)(3.0, x), 6 * x)
+    np.testing.assert_allclose(wg.elementwise_grad(wg.elementwise_grad(np.sin))(x), -np.sin(x))
+    np.testing.assert_allclose(wg.elementwise_grad(np.exp)(1j), np.exp(1j))
+    assert wg.elementwise_grad(np.sin)(np.float32(1)).dtype == np.float32
+    for f in (np.cumsum, lambda x: x - np.mean(x), lambda x: x[::-1], lambda x: np.exp(x) / np.sum(np.exp(x))):
+        with pytest.raises(ValueError, match="not elementwise"):
+            wg.elementwise_grad(f)(np.array([1.0, 2.0, 4.0]))
+    with pytest.raises(ValueError, match=r"shape \(\), the argument \(2, 2\)"):
+        wg.elementwise_grad(np.sum)(x)
+    with pytest.raises(ValueError, match="does not depend"):
+        wg.elementwise_grad(lambda x: x.data)(x)
+
+
 def test_allow_unused():
     assert wg.grad(lambda x, y: x, (0, 1), allow_unused=True)(1.0, 2.0) == (1.0, None)

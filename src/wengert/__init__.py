@@ -406,6 +406,7 @@ from .rules.shaping import (
 from .rules.shaping import (
     transpose as transpose,
 )
+from .transforms import elementwise_grad as elementwise_grad
 from .transforms import grad as grad
 from .transforms import jvp as jvp
 from .transforms import value_and_grad as value_and_grad

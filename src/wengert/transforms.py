@@ -14,7 +14,7 @@ import numpy as np
 
 from . import forward, reverse
 from .recording import recorded, recording
-from .variable import Variable, as_cotangent, as_data, check_cotangent, is_inexact, wrap
+from .variable import Variable, as_cotangent, as_data, check_cotangent, data_of, is_inexact, wrap
 
 
 class _Run:
@@ -166,6 +166,46 @@ def grad(
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         value, grads = both(*args, **kwargs)
         return (grads, value[1]) if has_aux else grads
+
+    return differentiated
+
+
+def elementwise_grad(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
+    """A function that gives the derivative of each element of an elementwise function f: shape of the argument.
+
+    One run of f and two walks back; the second, with random weights, finds out whether f is elementwise at all.
+
+    Raises:
+        TypeError: the argument is not floating-point.
+        ValueError: f's result has another shape than the argument, or an element of it depends on other elements.
+
+    Example:
+        >>> wg.elementwise_grad(np.tanh)(np.array([0.0, 1.0]))
+        array([1.        , 0.41997434])
+    """
+
+    @functools.wraps(f)
+    def differentiated(*args: Any, **kwargs: Any) -> Any:
+        run = _Run("elementwise_grad", f, args, kwargs, _positions("elementwise_grad", (argnum,), len(args)), False)
+        (x,), y = run.xs.values(), run.ys[0]
+        if run.container or y.shape != x.shape:
+            raise ValueError(f"elementwise_grad: the result has shape {y.shape}, the argument {x.shape}; use wg.vjp")
+        ones = np.ones(y.shape, y.dtype)
+        (g,) = run.pull([ones], run.outer)
+        if g is None:
+            raise ValueError(_unused(argnum, y).replace("grad:", "elementwise_grad:", 1))
+        weights = np.asarray(np.random.default_rng(0).uniform(0.5, 1.5, y.shape), y.dtype)
+        (weighted,) = run.pull([weights], False)
+        expected = weights * data_of(g)
+        scale = np.max(np.abs(expected), initial=0, where=np.isfinite(expected))
+        if not np.allclose(
+            weighted, expected, rtol=0, atol=1e-2 * np.finfo(y.dtype).eps ** 0.5 * scale, equal_nan=True
+        ):
+            raise ValueError(
+                "elementwise_grad: the function is not elementwise: an element of the result depends on other elements "
+                "of the argument; use wg.vjp, or wg.grad of a sum if that is what you want"
+            )
+        return np.conj(g) if y.dtype.kind == "c" else g  # of a holomorphic function, its derivative
 
     return differentiated
 
