@@ -34,7 +34,7 @@ def backward(y: Variable, retain_graph: bool = True, create_graph: bool = False)
     Starts from `y.grad` if the user set it, else from ones of y's shape.
 
     Args:
-        retain_graph: False frees the graph on the way; another pass through it is then an error.
+        retain_graph: False frees the graph; another pass through it is then an error.
         create_graph: the gradients become Variables that can be differentiated again.
 
     Raises:
