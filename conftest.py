@@ -16,7 +16,9 @@ from sybil.document import PythonDocStringDocument
 from sybil.parsers.markdown import CodeBlockParser
 
 import wengert as wg
-from wengert import declare
+from wengert import declare, rules
+
+rules.load()  # before a block could, whose declarations are forgotten
 
 PRINTED = re.compile(r"^ *print\(.*\) {2}# (.*)$", re.MULTILINE)
 

@@ -13,8 +13,6 @@ from wengert.declare import OPERATIONS, UFUNCS
 from wengert.operation import Binary, Unary
 from wengert.reverse import zero_stays_zero
 
-STRUCTURED = {"matmul", "dot"}  # arrays of two arguments, but not elementwise
-
 SHAPES = [((),), ((4,),), ((2, 3, 2),), ((0,),), ((0, 3),)]
 PAIRS = [
     ((), ()), ((4,), (4,)), ((2, 3, 2), (2, 3, 2)), ((0,), (0,)),
@@ -33,7 +31,7 @@ def _dtypes(op: Any, count: int) -> tuple[str, ...]:
 def _elementwise() -> list[Row]:
     rows = []
     for name, op in OPERATIONS.items():
-        if not issubclass(op.node, (Unary, Binary)) or name in STRUCTURED:
+        if not issubclass(op.node, (Unary, Binary)) or not hasattr(op, "domain"):
             continue
         patterns, count = (SHAPES, 1) if issubclass(op.node, Unary) else (PAIRS, 2)
         domains = op.domain if isinstance(op.domain[0], tuple) else (op.domain,) * count

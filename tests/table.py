@@ -15,6 +15,10 @@ import rows_sorting
 import rows_statistics
 from rowkit import Row
 
+from wengert import rules
+
+rules.load()
+
 ROWS: list[Row] = [
     *rows_core.ROWS,
     *rows_cumulative.ROWS,

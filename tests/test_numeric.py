@@ -69,6 +69,11 @@ def test_check_grads_is_cheap_on_large_arguments():
 
 # ---- mutations: a wrong rule, a wrong shape and a wrong dtype are caught ----
 
+
+def _times(t, factor):
+    return tuple(part * factor for part in t) if isinstance(t, (tuple, list)) else t * factor
+
+
 ONE_ROW = {r.name: r for r in reversed(ROWS) if all(0 not in s for s in r.shapes) and sum(map(len, r.shapes))}
 ZERO_DERIVATIVE = {"sign"}  # nothing flows, however it is scaled
 
@@ -84,7 +89,7 @@ def test_a_wrong_rule_is_caught(name, mode, monkeypatch):
             self.rules = rules
 
         def __getitem__(self, i):
-            return lambda *args, **kwargs: self.rules[i](*args, **kwargs) * 1.01
+            return lambda *args, **kwargs: _times(self.rules[i](*args, **kwargs), 1.01)
 
     rules = Wrong(getattr(node, kind))
     with monkeypatch.context() as m:
@@ -142,10 +147,14 @@ def test_a_wrong_dtype_is_put_right(monkeypatch):
     assert wg.grad(lambda x: np.sum(np.sin(x)))(np.ones(3, np.float32)).dtype == np.float32
 
 
-def test_no_row_of_the_table_checks_nothing():
-    """A row whose result ignored an argument would pass whatever the rule does."""
+def test_no_operation_is_checked_by_zeros_alone():
+    """Rows whose result ignored every argument would pass whatever the rule does."""
+    moving = set()
     for row in ROWS:
-        xs = row.arguments("float64" if "float64" in row.dtypes else row.dtypes[0])
-        y, pullback = wg.vjp(row.function, *xs)
-        if row.name not in ZERO_DERIVATIVE | {"pow_operator"} and y.size and any(x.size for x in xs):
-            assert any(np.any(g) for g in pullback(np.ones_like(y))), str(row)
+        if row.name not in moving:
+            xs = row.arguments("float64" if "float64" in row.dtypes else row.dtypes[0])
+            y, pullback = wg.vjp(row.function, *xs)
+            ones = [np.ones_like(v) for v in y] if isinstance(y, (tuple, list)) else np.ones_like(y)
+            if any(np.any(g) for g in pullback(ones)):
+                moving.add(row.name)
+    assert set(OPERATIONS) - ZERO_DERIVATIVE - moving == set()

@@ -4,7 +4,14 @@ Write ordinary NumPy on `Variable`s; the run itself links every value to the Fun
 any order flow back (`y.backward()`, `grad`) or forward (`jvp`) along those links.
 """
 
+from importlib import import_module
+from typing import Any
+
+import numpy
+
 from . import methods as methods  # attaches what a Variable can do
+from . import rules as rules
+from .declare import CONSTANT, FUNCTIONS, UFUNCS
 from .function import Function as Function
 from .functions import (
     Abs as Abs,
@@ -419,3 +426,16 @@ mod, true_divide, pow = remainder, divide, power
 amax, amin, permute_dims, concat = max, min, transpose, concatenate
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """The less common functions of NumPy, declared when first asked for, and the namespaces linalg, fft and so on."""
+    if name in ("fft", "linalg", "polynomial", "scipy"):
+        return import_module(f"{__name__}.{name}")
+    function = getattr(numpy, name, None)
+    if name[:1] != "_" and callable(function) and not isinstance(function, type):
+        rules.load()
+        known = UFUNCS.get(function) or FUNCTIONS.get(function) or (function if function in CONSTANT else None)
+        if known is not None:
+            return known
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

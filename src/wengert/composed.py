@@ -40,11 +40,15 @@ def composed(function: Any, *, name: str | None = None) -> Callable[[Any], Any]:
 
         def pull(i: int, g: Any, _z: Any, xs: Any, *, rebuild: Any) -> Any:
             vs, y = run(xs, rebuild)
+            if not isinstance(y, Variable) or y._node is None:
+                return vs[i]._data * 0
             (t,) = reverse.pull([y._node], [g], [vs[i]._node], isinstance(g, Variable))
             return vs[i]._data * 0 if t is None else t
 
         def push(i: int, t: Any, z: Any, xs: Any, *, rebuild: Any) -> Any:
             vs, y = run(xs, rebuild)
+            if not isinstance(y, Variable) or y._node is None:
+                return z * 0
             (ty,) = forward.push([y._node], [vs[i]._node], [t], isinstance(t, Variable))
             return z * 0 if ty is None else ty
 
@@ -52,6 +56,8 @@ def composed(function: Any, *, name: str | None = None) -> Callable[[Any], Any]:
 
         def call(*args: Any, **kwargs: Any) -> Any:
             found: list[Variable] = []
+            if kwargs.get("out") is not None:
+                raise TypeError(f"{label}: out= would write a tracked result into a plain array; leave it out")
             places = _places((args, kwargs), found)
             if not found:
                 return function(*args, **kwargs)

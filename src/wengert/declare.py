@@ -16,7 +16,6 @@ Broadcasting is undone here, never in a rule; so is the conjugation that gradien
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from types import FunctionType
 from typing import Any
@@ -28,7 +27,7 @@ from .function import Pick, give
 from .operation import Binary, General, Linear, Rule, Several, Unary, unbroadcast
 from .recording import recording
 from .saved import watch
-from .variable import Variable, as_data, is_inexact, tick, wrap
+from .variable import Variable, as_data, describe, is_inexact, tick, wrap
 from .views import share_memory, view_of
 
 UFUNCS: dict[Any, Any] = {}  # what NumPy's ufuncs become on Variables
@@ -47,13 +46,23 @@ _constants = (ndarray, float, int, complex, generic)
 NOTHING, SHAPE, VALUE = 0, 1, 2
 
 
+def parameter_names(rule: Rule) -> list[str]:
+    """The rule's parameters, from its code: a hundred times faster than `inspect.signature`, which imports wait for."""
+    if hasattr(rule, "__signature__"):  # a rule made by wrapping another says what it reads
+        return list(rule.__signature__.parameters)
+    code = rule.__code__
+    return list(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+
+
 def _reads(rules: Sequence[Rule], count: int) -> list[int]:
     """For the result and each of `count` inputs: what the rules read of it, from their parameters' names."""
     most = [NOTHING] * (count + 1)
     for rule in rules:
-        names = list(inspect.signature(rule).parameters)[1 : count + 2]
+        names = parameter_names(rule)[1 : count + 2]
         for i, name in enumerate(names):
             reads = NOTHING if name[0] == "_" else SHAPE if name.endswith("_shape") else VALUE
+            if {reads, most[i]} == {SHAPE, VALUE}:
+                raise TypeError(f"one rule reads {name}, another its shape or value: let both read the value")
             most[i] = max(most[i], reads)
     return most
 
@@ -77,11 +86,25 @@ def private(n: Any, a: Any, p: Any) -> Any:
     return own(n, a)
 
 
-def own_arrays(values: Any) -> Any:
-    """A tuple or dict of arguments with arrays copied."""
+def own_arguments(values: Any, name: str) -> Any:
+    """A tuple or dict of a call's other arguments, with arrays copied.
+
+    Raises:
+        TypeError: one of them is a tracked Variable.
+    """
     if isinstance(values, dict):
-        return {k: v.copy() if type(v) is ndarray else v for k, v in values.items()}
-    return tuple([v.copy() if type(v) is ndarray else v for v in values])
+        return {k: _own_argument(v, name, f"{k}=") for k, v in values.items()}
+    return tuple([_own_argument(v, name, f"positional argument {i}") for i, v in enumerate(values, 2)])
+
+
+def _own_argument(v: Any, name: str, which: str) -> Any:
+    if type(v) is ndarray:
+        return v.copy()
+    if isinstance(v, Variable):
+        if v._node is not None:
+            raise TypeError(f"{name}: {which} is a tracked {describe(v)}, for which there is no rule; pass its .data")
+        return v.data.copy()
+    return v
 
 
 # ---- declarations -------------------------------------------------------------------------------------------
@@ -301,7 +324,7 @@ def linear(
                 p = None
             if args or kwargs:
                 args, kwargs = check(args, kwargs)
-                args, kwargs = own_arrays(args), own_arrays(kwargs)
+                args, kwargs = own_arguments(args, label), own_arguments(kwargs, label)
             try:
                 z = compute(a, *args, **kwargs)
             except (ValueError, TypeError) as error:
@@ -351,7 +374,7 @@ def general(
             if mode is not False:
                 return mode.call(op, inputs, kwargs)
             tracked = False
-        kwargs = own_arrays(kwargs)
+        kwargs = own_arguments(kwargs, name)
         try:
             z = function(*xs, **kwargs)
         except (ValueError, TypeError) as error:
@@ -400,7 +423,7 @@ def several(name: str, function: Any, pulls: Any, pushes: Any) -> Any:
             if mode is not False:
                 return mode.call(op, inputs, kwargs)
             tracked = False
-        kwargs = own_arrays(kwargs)
+        kwargs = own_arguments(kwargs, name)
         zs = function(*xs, **kwargs)
         if not any([isinstance(v, Variable) for v in inputs]):
             return zs
@@ -477,18 +500,28 @@ def _refusal(function: Any, rule: Rule, name: str) -> Callable[[Any, Any], Any]:
     """A check that arguments which the rule does not know are left at their defaults, and drops them."""
     if function is None:
         return lambda args, kwargs: (args, kwargs)
-    known = list(inspect.signature(rule).parameters)[3:]
+    known = parameter_names(rule)[3:]
     names = frozenset(known)
-    parameters = list(inspect.signature(function).parameters.values())[1:]
-    order = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
-    unset = {p.name: p.default for p in parameters}
+    order: list[str] = []
+    unset: dict[str, Any] = {}
     safe = 0  # so many positional arguments are the same for the function and the rule
-    while safe < min(len(order), len(known)) and order[safe] == known[safe]:
-        safe += 1
+
+    def read_signature() -> None:  # when first needed, like the module for it: both take a while
+        nonlocal safe
+        import inspect
+
+        parameters = list(inspect.signature(function).parameters.values())[1:]
+        order.extend([p.name for p in parameters if p.kind is not p.KEYWORD_ONLY])
+        unset.update({p.name: p.default for p in parameters})
+        while safe < min(len(order), len(known)) and order[safe] == known[safe]:
+            safe += 1
 
     def check(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if len(args) <= safe and kwargs.keys() <= names:
             return args, kwargs
+        if not unset:
+            read_signature()
+            return check(args, kwargs)
         if len(args) > len(order):
             raise TypeError(f"{name}: takes at most {len(order) + 1} positional arguments, got {len(args) + 1}")
         given = dict(zip(order, args, strict=False)) | kwargs

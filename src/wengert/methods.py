@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
 
 from . import protocol, reverse
-from .declare import constant_functions
+from .declare import constant_functions, refused_functions
 from .function import set_creator
 from .rules import elementwise as e
 from .rules import indexing, linalg, reductions, selection, shaping
@@ -22,8 +23,16 @@ constant_functions(
     np.floor, np.ceil, np.trunc, np.rint, np.floor_divide,
     np.shape, np.ndim, np.size, np.argmax, np.argmin, np.argsort, np.all, np.any, np.nonzero, np.count_nonzero,
     np.allclose, np.isclose, np.array_equal, np.array_repr, np.array_str, np.array2string,
-    np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.iscomplexobj, np.isrealobj, np.result_type,
-    np.searchsorted, np.round, np.shares_memory, np.may_share_memory,
+    np.iscomplexobj, np.isrealobj, np.result_type,
+    np.searchsorted, np.round, np.shares_memory, np.may_share_memory, np.einsum_path, np.isfortran,
+)  # fmt: skip
+_OWN_MEMORY = "the memory of a Variable belongs to the graph: use .data, .astype or x[i] = v"
+refused_functions(
+    _OWN_MEMORY,
+    *[getattr(np.ndarray, name) for name in (
+        "byteswap", "ctypes", "dump", "dumps", "getfield", "resize", "setfield", "setflags", "to_device", "tofile",
+        "view",
+    ) if hasattr(np.ndarray, name)],
 )  # fmt: skip
 protocol.REDUCTIONS.update(
     {
@@ -69,6 +78,37 @@ def _constant_method(name: str) -> Any:
     method.__name__ = name
     method.__doc__ = f"`ndarray.{name}`: a plain array, without derivative."
     return method
+
+
+def _forwarding_method(name: str) -> Any:
+    function = getattr(np, name)
+
+    def method(self: Variable, *args: Any, **kwargs: Any) -> Any:
+        return function(self, *args, **kwargs)
+
+    method.__name__ = name
+    method.__doc__ = f"`ndarray.{name}`."
+    return method
+
+
+def _sort(self: Variable, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
+    """`ndarray.sort`: in place, so that the handle moves on."""
+    indexing.advance(self, np.sort(self, axis, kind, order, stable=stable))
+
+
+def _partition(self: Variable, kth: Any, axis: int = -1, kind: Any = "introselect", order: Any = None) -> None:
+    """`ndarray.partition`: in place, so that the handle moves on."""
+    indexing.advance(self, np.partition(self, kth, axis, kind, order))
+
+
+def _put(self: Variable, indices: Any, values: Any, mode: Any = "raise") -> None:
+    """`ndarray.put`: in place, so that the handle moves on."""
+    np.put(self, indices, values, mode)
+
+
+def _fill(self: Variable, value: Any) -> None:
+    """`ndarray.fill`: in place, so that the handle moves on."""
+    self[...] = value
 
 
 def _floordiv(x: Any, y: Any) -> Any:
@@ -124,5 +164,25 @@ for _op in (
     e.exp, e.log, e.sqrt, e.square, e.sin, e.cos, e.tan, e.sinh, e.cosh, e.tanh, e.sigmoid, e.relu,
 ):  # fmt: skip
     setattr(Variable, _op.__name__, _op)
-for _name in ("argmax", "argmin", "argsort", "all", "any", "nonzero", "searchsorted", "round"):
+for _name in (
+    "argmax",
+    "argmin",
+    "argsort",
+    "argpartition",
+    "all",
+    "any",
+    "nonzero",
+    "searchsorted",
+    "round",
+    "tobytes",
+):
     setattr(Variable, _name, _constant_method(_name))
+for _name in ("choose", "cumprod", "cumsum", "diagonal", "repeat", "take", "trace"):
+    setattr(Variable, _name, _forwarding_method(_name))
+for _name in ("base", "device", "flags", "strides"):
+    setattr(Variable, _name, property(operator.attrgetter(f"data.{_name}")))
+attach.compress = lambda self, condition, axis=None: np.compress(condition, self, axis)
+attach.sort = _sort
+attach.partition = _partition
+attach.put = _put
+attach.fill = _fill

@@ -85,7 +85,11 @@ def written(x: Variable) -> None:
 
 def share_memory(z: Any, a: Any) -> bool:
     """Whether NumPy's result z is a view of a."""
-    return type(z) is ndarray and z.base is not None and (z.base is a or (type(a) is ndarray and z.base is a.base))
+    if type(z) is not ndarray or z.base is None or type(a) is not ndarray:
+        return False
+    if isinstance(z.base, ndarray):
+        return z.base is a or z.base is a.base
+    return np.may_share_memory(z, a)  # an object that holds the memory stands between
 
 
 def view_of(x: Variable, z: ndarray, node: Any, op: Any, args: tuple[Any, ...], kwargs: Any) -> Variable:

@@ -1,33 +1,22 @@
-"""Derivatives, one file for each area of NumPy. A rule is declared once and serves every mode (`declare.py`)."""
+"""Derivatives, one file for each area of NumPy. A rule is declared once and serves every mode (`declare.py`).
 
-from . import (
-    cumulative,
-    decompositions,
-    elementwise,
-    fourier,
-    indexing,
-    joining,
-    linalg,
-    polynomials,
-    reductions,
-    selection,
-    shaping,
-    sorting,
-    statistics,
-)
+The common ones are declared when Wengert is imported, the others when a function is met that none of these declares.
+"""
 
-__all__ = [
-    "cumulative",
-    "decompositions",
-    "elementwise",
-    "fourier",
-    "indexing",
-    "joining",
-    "linalg",
-    "polynomials",
-    "reductions",
-    "selection",
-    "shaping",
-    "sorting",
-    "statistics",
-]
+from importlib import import_module
+
+from . import elementwise, indexing, linalg, reductions, selection, shaping
+
+LATER = (
+    "cumulative", "decompositions", "filling", "fourier", "joining", "norms", "padding", "polynomials", "solving",
+    "sorting", "statistics", "ufuncs",
+)  # fmt: skip
+
+
+def load() -> None:
+    """Declare every rule."""
+    for name in LATER:
+        import_module(f"{__name__}.{name}")
+
+
+__all__ = ["elementwise", "indexing", "linalg", "load", "reductions", "selection", "shaping"]

@@ -1,1 +1,427 @@
-"""Derivatives of inverses, solutions, determinants, norms and decompositions of matrices (numpy.linalg)."""
+"""Derivatives of factorizations: Cholesky, QR, eigenvalues and eigenvectors, singular values and vectors.
+
+Eigenvectors and singular vectors are determined up to a phase only, and those of a repeated value up to a change of
+basis. A loss that does not depend on that choice has a gradient; one that is seen to depend on it gets an error. The
+rules are pull-backs themselves, for complex matrices too: what flows to X is the G with dL = Re tr(G^H dX).
+
+Sources: M. B. Giles, "Collected matrix derivative results for forward and reverse mode algorithmic differentiation"
+(2008); M. Seeger et al., "Auto-differentiating linear algebra" (2017).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..declare import implements, linear, several
+from ..variable import data_of
+from . import norms, solving
+from .solving import adjoint, diagonal, largest, masked, over, repeated, vanishing
+
+__all__ = ["cholesky", "eig", "eigh", "eigvals", "eigvalsh", "norms", "qr", "solving", "svd", "svdvals"]
+
+
+def _like(g: Any, z: Any) -> Any:
+    """The cotangent of z: where z is real, an imaginary part means nothing."""
+    return g if z.dtype.kind == "c" else np.real(g)
+
+
+def _strict(n: int, uplo: str) -> Any:
+    lower = np.tri(n, k=-1, dtype=bool)
+    return lower if uplo == "L" else lower.T
+
+
+def _completed(t: Any, uplo: str) -> Any:
+    """The Hermitian matrix that NumPy makes of one triangle of t."""
+    part = masked(_strict(t.shape[-1], uplo), t)
+    return part + adjoint(part) + masked(np.eye(t.shape[-1], dtype=bool), np.real(t))
+
+
+def _folded(g: Any, uplo: str) -> Any:
+    """The transpose of `_completed`: what flows to the triangle that NumPy reads."""
+    return masked(_strict(g.shape[-1], uplo), g + adjoint(g)) + masked(np.eye(g.shape[-1], dtype=bool), np.real(g))
+
+
+# ---- Cholesky: A = L L^H (Seeger et al. 2017) ---------------------------------------------------------------
+
+
+def _half(x: Any) -> Any:
+    """The lower triangle with half the diagonal, which is real."""
+    n = x.shape[-1]
+    return masked(_strict(n, "L"), x) + masked(np.eye(n, dtype=bool), np.real(x) / 2)
+
+
+def _push_cholesky(t: Any, z: Any, _x: Any, *, upper: Any = False) -> Any:
+    factor = adjoint(z) if upper else z
+    x = np.linalg.solve(factor, _completed(t, "U" if upper else "L"))
+    change = factor @ _half(adjoint(np.linalg.solve(factor, adjoint(x))))
+    return adjoint(change) if upper else change
+
+
+@linear(np.linalg.cholesky, push=_push_cholesky, holomorphic=False)
+def cholesky(g: Any, z: Any, _x: Any, *, upper: Any = False) -> Any:
+    g, factor = (adjoint(g), adjoint(z)) if upper else (g, z)
+    x = np.linalg.solve(adjoint(factor), _half(adjoint(factor) @ _like(g, z)))
+    return _folded(over(x, factor), "U" if upper else "L")
+
+
+# ---- QR: R has a real diagonal, so that Q is determined -----------------------------------------------------
+
+
+def _rotation(x: Any) -> Any:
+    """The anti-Hermitian part that leaves an upper triangle with a real diagonal."""
+    n = x.shape[-1]
+    lower = masked(_strict(n, "L"), x)
+    rotation = lower - adjoint(lower)
+    return rotation + masked(np.eye(n, dtype=bool), 1j * np.imag(x)) if x.dtype.kind == "c" else rotation
+
+
+def _blocks(x_shape: tuple[int, ...], q: Any, r: Any) -> tuple[int, Any, Any]:
+    """The first k = min(m, n) columns of q, and the triangle that belongs to them."""
+    k = min(x_shape[-2:])
+    diag = np.abs(data_of(diagonal(r[..., :k, :k])))
+    if np.any(diag <= diag.shape[-1] * np.finfo(diag.dtype).eps * np.max(diag, axis=-1, keepdims=True, initial=0)):
+        raise np.linalg.LinAlgError("qr: the columns are linearly dependent, where Q and R have no derivative")
+    return k, q[..., :k], r[..., :k, :k]
+
+
+def _pull_qr(gs: Any, zs: Any, x: Any, *, mode: Any) -> Any:
+    gq, gr = _like(gs[0], zs[0]), _like(gs[1], zs[1])
+    (m, n), (k, q, r) = x.shape[-2:], _blocks(x.shape, *zs)
+    g, wide = gq[..., :k], gr[..., :k, k:]
+    if n > k:
+        g = g + x[..., k:] @ adjoint(wide)
+    middle = gr[..., :k, :k] @ adjoint(r)
+    inside = adjoint(q) @ g
+    w = inside - middle
+    strict = masked(_strict(k, "L"), w - adjoint(w))
+    if x.dtype.kind == "c":
+        strict = strict + masked(np.eye(k, dtype=bool), 1j * np.imag(w))
+    g_x = q @ (middle + strict)
+    if m > k:
+        g_x = g_x + g - q @ inside
+        if zs[0].shape[-1] > k:
+            rest, g_rest = zs[0][..., k:], gq[..., k:]
+            _independent("qr", "the columns of Q beyond those of A", _skew(adjoint(rest) @ g_rest), g_rest)
+            g_x = g_x - rest @ (adjoint(g_rest) @ q)
+    g_x = over(g_x, adjoint(r))
+    return np.concatenate([g_x, q @ wide], -1) if n > k else g_x
+
+
+def _push_qr(t: Any, zs: Any, x: Any, *, mode: Any) -> Any:
+    (m, n), (k, q, r) = x.shape[-2:], _blocks(x.shape, *zs)
+    change = over(t[..., :k], r)
+    inside = adjoint(q) @ change
+    rotation = _rotation(inside)
+    tq, tr = q @ rotation, masked(~_strict(k, "L"), (inside - rotation) @ r)
+    if m > k:
+        tq = tq + change - q @ inside
+    if n > k:
+        tr = np.concatenate([tr, adjoint(q) @ t[..., k:] + adjoint(tq) @ x[..., k:]], -1)
+    if zs[0].shape[-1] > k:
+        rest = zs[0][..., k:]
+        tq = np.concatenate([tq, -q @ (adjoint(change) @ rest)], -1)
+        tr = np.concatenate([tr, np.zeros((*tr.shape[:-2], m - k, n), tr.dtype)], -2)
+    return tq, tr
+
+
+_qr = several("qr", lambda x, *, mode: np.linalg.qr(x, mode), (_pull_qr,), (_push_qr,))
+
+
+@implements(np.linalg.qr)
+def qr(a: Any, mode: str = "reduced") -> Any:
+    """`numpy.linalg.qr` for arrays and Variables. Differentiable where the columns are independent.
+
+    Roberts and Roberts, "QR and LQ decomposition matrix backpropagation algorithms" (2020).
+    """
+    if mode in ("raw", "e", "economic"):
+        raise TypeError(f"qr: mode={mode!r} has no derivative rule; use 'reduced', 'complete' or 'r'")
+    return _qr(a, mode="reduced")[1] if mode == "r" else _qr(a, mode=mode)
+
+
+# ---- what does not depend on the choice of vectors ----------------------------------------------------------
+
+
+def _skew(k: Any) -> Any:
+    return k - adjoint(k)
+
+
+def _independent(name: str, of: str, bad: Any, scale: Any) -> None:
+    """Refuse a loss for which `bad`, where it should vanish, does not in comparison with `scale`."""
+    bad, scale = np.abs(data_of(bad)), np.abs(data_of(scale))
+    if np.any(bad > np.sqrt(np.finfo(bad.dtype).eps) * np.max(scale, axis=(-2, -1), keepdims=True, initial=0)):
+        raise np.linalg.LinAlgError(
+            f"{name}: the derivative is not determined: the result depends on the choice of {of}, or cannot be told "
+            "from one that does; use what needs no such choice (a norm, a trace, inv, eigvalsh or svdvals alone)"
+        )
+
+
+def _inverse(d: Any, zero: Any) -> Any:
+    """1 / d, and 0 where d is zero up to rounding."""
+    return ~zero / np.where(zero, 1, d)
+
+
+def _inverse_gaps(w: Any, same: Any) -> Any:
+    """1 / (w_j - w_i), and 0 for a repeated value."""
+    return _inverse(w[..., None, :] - w[..., :, None], same)
+
+
+def _shared(g: Any, same: Any) -> Any:
+    """Repeated values share their cotangents equally: the subgradient of least norm."""
+    share = same / np.asarray(np.sum(same, axis=-1, keepdims=True), np.abs(data_of(g)).dtype)
+    return (share @ g[..., None])[..., 0]
+
+
+def _weights(k: Any, g: Any, w: Any) -> Any:
+    """The size of the cotangents k (of vectors) and g (of the values w), in the units of k."""
+    size = largest(w)
+    return np.abs(data_of(k)) + (np.abs(data_of(g)) * np.where(size == 0, 1, size))[..., None, :]
+
+
+def _told_apart(same: Any, k: Any, g: Any, w: Any) -> Any:
+    """How far a loss tells the vectors of a repeated value apart, for each pair.
+
+    A change of basis among them must leave it as it is. Of k = V^H dL/dV and the cotangents g of the values, nothing
+    but a multiple of the identity in that block is known to come from such a loss.
+    """
+    n, size, d = k.shape[-1], largest(w), diagonal(k)
+    g = g * np.where(size == 0, 1, size)
+    apart = np.abs(k) + np.abs(d[..., None, :] - d[..., :, None]) + np.abs(g[..., None, :] - g[..., :, None])
+    return masked(same & ~np.eye(n, dtype=bool), apart)
+
+
+def _check_choice(name: str, same: Any, k: Any, g: Any, w: Any) -> None:
+    """Refuse a loss that depends on the phases of complex vectors, or on the vectors of a repeated value."""
+    k, g = data_of(k), data_of(g)
+    if k.dtype.kind == "c":
+        phases = masked(np.eye(k.shape[-1], dtype=bool), np.imag(k))
+        _independent(name, "the phases of complex vectors", phases, _weights(k, g, w))
+    if np.sum(same) > same[..., 0].size:
+        _independent(name, "the vectors of a repeated value", _told_apart(same, k, g, w), _weights(k, g, w))
+
+
+def _on_diagonal(x: Any) -> Any:
+    """The diagonal matrices of the vectors x."""
+    return masked(np.eye(x.shape[-1], dtype=bool), x[..., None, :])
+
+
+# ---- Hermitian eigenvalues and eigenvectors (Giles 2008) ----------------------------------------------------
+
+
+def _pull_eigh(gs: Any, zs: Any, _x: Any, *, UPLO: str) -> Any:
+    w, v = zs
+    gw, k, same = np.real(gs[0]), adjoint(v) @ _like(gs[1], v), repeated(w)
+    _check_choice("eigh", same, k, gw, w)
+    inside = _on_diagonal(gw) + _inverse_gaps(w, same) * k
+    return _folded(v @ inside @ adjoint(v), UPLO.upper())
+
+
+def _push_eigh(t: Any, zs: Any, _x: Any, *, UPLO: str) -> Any:
+    w, v = zs
+    change, same = adjoint(v) @ _completed(t, UPLO.upper()) @ v, repeated(w)
+    tw = np.real(diagonal(change))
+    _check_choice("eigh in forward mode", same, change, tw, w * 0)
+    return tw, v @ (_inverse_gaps(w, same) * change)
+
+
+_eigh = several("eigh", lambda x, *, UPLO: np.linalg.eigh(x, UPLO), (_pull_eigh,), (_push_eigh,))
+
+
+@implements(np.linalg.eigh)
+def eigh(a: Any, UPLO: str = "L") -> Any:
+    """`numpy.linalg.eigh` for arrays and Variables. Differentiable; the gradient is of the triangle that NumPy reads.
+
+    With repeated eigenvalues, for losses that do not depend on the choice of eigenvectors; an error otherwise.
+    """
+    return _eigh(a, UPLO=UPLO)
+
+
+def _push_eigvalsh(t: Any, z: Any, x: Any, UPLO: Any = "L") -> Any:
+    v = np.linalg.eigh(x, UPLO)[1]
+    return _shared(np.real(diagonal(adjoint(v) @ _completed(t, UPLO.upper()) @ v)), repeated(z))
+
+
+@linear(np.linalg.eigvalsh, push=_push_eigvalsh, holomorphic=False)
+def eigvalsh(g: Any, z: Any, x: Any, UPLO: Any = "L") -> Any:
+    v = np.linalg.eigh(x, UPLO)[1]
+    return _folded((v * _shared(np.real(g), repeated(z))[..., None, :]) @ adjoint(v), UPLO.upper())
+
+
+# ---- eigenvalues and eigenvectors of any square matrix, these of length 1 (Giles 2008) ----------------------
+
+
+def _check_defective(name: str, same: Any, v: Any) -> None:
+    if np.sum(same) > same[..., 0].size:
+        s = np.linalg.svdvals(data_of(v))
+        if np.any(s[..., -1] <= 100 * s.shape[-1] * np.finfo(s.dtype).eps * s[..., 0]):
+            raise np.linalg.LinAlgError(
+                f"{name}: the matrix has too few eigenvectors (it is defective), and its eigenvalues no derivative"
+            )
+
+
+def _pull_eig(gs: Any, zs: Any, x: Any) -> Any:
+    w, v = zs
+    vh, same = adjoint(v), repeated(w)
+    gw, k = _like(gs[0], w), vh @ _like(gs[1], v)
+    along = np.real(diagonal(k))[..., None, :]
+    across = k - (vh @ v) * along  # a change of length does not show
+    _check_defective("eig", same, v)
+    _check_choice("eig", same, across + masked(np.eye(w.shape[-1], dtype=bool), along), gw, w)
+    inside = _on_diagonal(gw) + np.conj(_inverse_gaps(w, same)) * across
+    return _like(np.linalg.solve(vh, inside @ vh), x)
+
+
+def _push_eig(t: Any, zs: Any, _x: Any) -> Any:
+    w, v = zs
+    change, same = np.linalg.solve(v, t @ v), repeated(w)
+    tw = diagonal(change)
+    _check_defective("eig", same, v)
+    if np.sum(same) > same[..., 0].size:
+        apart = _told_apart(same, data_of(change), data_of(tw), data_of(w) * 0)
+        _independent("eig in forward mode", "the vectors of a repeated value", apart, change)
+    tv = v @ (_inverse_gaps(w, same) * change)
+    return tw, tv - v * np.real(diagonal(adjoint(v) @ tv))[..., None, :]
+
+
+_eig = several("eig", np.linalg.eig, (_pull_eig,), (_push_eig,))
+
+
+@implements(np.linalg.eig)
+def eig(a: Any) -> Any:
+    """`numpy.linalg.eig` for arrays and Variables. Differentiable, as `eigh` is."""
+    return _eig(a)
+
+
+def _nearest(w: Any, z: Any) -> Any:
+    """For each of w where it is among z, which holds the same values, perhaps in another order."""
+    return np.argmin(np.abs(data_of(w)[..., :, None] - data_of(z)[..., None, :]), axis=-1)
+
+
+def taken(x: Any, places: Any) -> Any:
+    """The elements of x at places along the last axis."""
+    return x[(*np.indices(places.shape, sparse=True)[:-1], places)]
+
+
+def _push_eigvals(t: Any, z: Any, x: Any) -> Any:
+    w, v = np.linalg.eig(x)
+    _check_defective("eigvals", repeated(w), v)
+    return taken(_shared(diagonal(np.linalg.solve(v, t @ v)), repeated(w)), _nearest(z, w))
+
+
+@linear(np.linalg.eigvals, push=_push_eigvals, holomorphic=False)
+def eigvals(g: Any, z: Any, x: Any) -> Any:
+    w, v = np.linalg.eig(x)
+    _check_defective("eigvals", repeated(w), v)
+    gw = taken(_shared(_like(g, z), repeated(z)), _nearest(w, z))
+    return _like(np.linalg.solve(adjoint(v), gw[..., None] * adjoint(v)), x)
+
+
+# ---- singular values and vectors ----------------------------------------------------------------------------
+# With dU = U P and dV = V Q, P and Q anti-Hermitian, and E = U^H dX V: the equation dX = d(U S V^H) splits into
+# P + Q = (E + E^H) / (s_j - s_i) and P - Q = (E - E^H) / (s_i + s_j).
+
+
+def _divisors(s: Any) -> tuple[Any, Any, Any, Any]:
+    """The repeated and the zero singular values, 1 / (s_j - s_i) and 1 / (s_i + s_j)."""
+    same, zero = repeated(s), vanishing(s)
+    both = zero[..., None, :] & zero[..., :, None]
+    return same, zero, _inverse_gaps(s, same), _inverse(s[..., None, :] + s[..., :, None], both)
+
+
+def _check_svd(name: str, same: Any, zero: Any, both: Any, apart: Any, g: Any, s: Any) -> None:
+    """`_check_choice` for the sum `both`; for the difference `apart` too where a singular value is zero."""
+    _check_choice(name, same, both, g, s)
+    if zero.any():
+        diag = np.eye(s.shape[-1], dtype=bool)
+        k, g = data_of(apart), data_of(g)
+        bad = np.abs(np.where(diag, np.imag(k), k)) * zero[..., :, None] + masked(diag, np.abs(g)[..., None, :])
+        _independent(name, "the vectors of a singular value 0", masked(zero[..., None, :], bad), _weights(k, g, s))
+
+
+def _beyond(u: Any, g: Any, inside: Any, zero: Any) -> Any:
+    """What flows to dU outside the span of the first k columns of u; those after them are any basis of the rest."""
+    k = inside.shape[-1]
+    out = g[..., :k] - u[..., :k] @ inside
+    if u.shape[-1] > k:
+        rest, g_rest = u[..., k:], g[..., k:]
+        _independent("svd", "the vectors that complete U or V", _skew(adjoint(rest) @ g_rest), g_rest)
+        out = out - rest @ (adjoint(g_rest) @ u[..., :k])
+    _independent("svd", "the vectors of a singular value 0", masked(zero[..., None, :], out), g)
+    return out
+
+
+def _pull_svd(gs: Any, zs: Any, x: Any, *, full_matrices: Any) -> Any:
+    u, s, v = zs[0], zs[1], adjoint(zs[2])
+    gu, g, gv = _like(gs[0], u), np.real(gs[1]), adjoint(_like(gs[2], v))
+    (m, n), k = x.shape[-2:], s.shape[-1]
+    uk, vk = u[..., :k], v[..., :k]
+    ku, kv = adjoint(uk) @ gu[..., :k], adjoint(vk) @ gv[..., :k]
+    same, zero, gaps, sums = _divisors(s)
+    _check_svd("svd", same, zero, ku + kv, ku - kv, g, s)
+    inside = _on_diagonal(g) + (gaps * _skew(ku + kv) + sums * _skew(ku - kv)) / 2
+    inverse = _inverse(s, zero)[..., None, :]
+    left = uk @ inside
+    if m > k:
+        left = left + _beyond(u, gu, ku, zero) * inverse
+    g_x = left @ adjoint(vk)
+    return g_x if n == k else g_x + uk @ adjoint(_beyond(v, gv, kv, zero) * inverse)
+
+
+def _moved(u: Any, change: Any, rotation: Any, inverse: Any) -> Any:
+    """The tangent of u: what its first k columns are rotated by, and how they leave their span."""
+    k = rotation.shape[-1]
+    uk = u[..., :k]
+    out = (change - uk @ (adjoint(uk) @ change)) * inverse if u.shape[-2] > k else change * 0
+    t = uk @ rotation + out
+    return t if u.shape[-1] == k else np.concatenate([t, -uk @ (adjoint(out) @ u[..., k:])], -1)
+
+
+def _push_svd(t: Any, zs: Any, _x: Any, *, full_matrices: Any) -> Any:
+    u, s, v = zs[0], zs[1], adjoint(zs[2])
+    k = s.shape[-1]
+    uk, vk = u[..., :k], v[..., :k]
+    e = adjoint(uk) @ t @ vk
+    same, zero, gaps, sums = _divisors(s)
+    ts = np.real(diagonal(e))
+    _check_svd("svd in forward mode", same, zero, e + adjoint(e), _skew(e), ts, s * 0)
+    both, apart = gaps * (e + adjoint(e)) / 2, sums * _skew(e) / 2
+    inverse = _inverse(s, zero)[..., None, :]
+    tv = _moved(v, adjoint(t) @ uk, both - apart, inverse)
+    return _moved(u, t @ vk, both + apart, inverse), ts, adjoint(tv)
+
+
+_svd = several(
+    "svd", lambda x, *, full_matrices: np.linalg.svd(x, full_matrices=full_matrices), (_pull_svd,), (_push_svd,)
+)
+
+
+@implements(np.linalg.svd)
+def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
+    """`numpy.linalg.svd` for arrays and Variables. Differentiable, as `eigh` is.
+
+    J. Townsend, "Differentiating the singular value decomposition" (2016); Z.-Q. Wan and S.-X. Zhang, "Automatic
+    differentiation for complex valued SVD" (2019).
+    """
+    if not hermitian:
+        return _svd(a, full_matrices=full_matrices) if compute_uv else svdvals(a)
+    w, u = eigh(a) if compute_uv else (eigvalsh(a), None)
+    s = np.abs(w)
+    order = np.argsort(data_of(s))[..., ::-1]
+    if u is None:
+        return taken(s, order)
+    sign = taken(np.copysign(1.0, data_of(w)), order)
+    u = taken(u, np.broadcast_to(order[..., None, :], u.shape))
+    result = type(np.linalg.svd(np.eye(1)))  # NumPy's named tuple
+    return result(u, taken(s, order), np.conj(np.swapaxes(u * sign[..., None, :], -1, -2)))
+
+
+def _push_svdvals(t: Any, z: Any, x: Any) -> Any:
+    u, _, vh = np.linalg.svd(x, full_matrices=False)
+    return _shared(np.real(diagonal(adjoint(u) @ t @ adjoint(vh))), repeated(z)) * ~vanishing(z)
+
+
+@linear(np.linalg.svdvals, push=_push_svdvals, holomorphic=False)
+def svdvals(g: Any, z: Any, x: Any) -> Any:
+    u, _, vh = np.linalg.svd(x, full_matrices=False)
+    return (u * (_shared(np.real(g), repeated(z)) * ~vanishing(z))[..., None, :]) @ vh  # the kink at 0: 0

@@ -102,8 +102,15 @@ relu = elementwise(None, lambda g, _z, x: g * (x > 0), name="relu", call=lambda 
 sin = elementwise(np.sin, lambda g, _z, x: g * np.cos(x))
 cos = elementwise(np.cos, lambda g, _z, x: g * -np.sin(x))
 tan = elementwise(np.tan, lambda g, z, _x: g * (1 + z * z), domain=(-1.2, 1.2))
-arcsin = elementwise(np.arcsin, lambda g, _z, x: g / np.sqrt(1 - x * x), domain=(-0.8, 0.8))
-arccos = elementwise(np.arccos, lambda g, _z, x: -g / np.sqrt(1 - x * x), domain=(-0.8, 0.8))
+
+
+def _cosine(x: Any) -> Any:
+    """sqrt(1 - x**2), on NumPy's side of the branch cuts."""
+    return np.sqrt(-(x - 1)) * np.sqrt(x + 1)
+
+
+arcsin = elementwise(np.arcsin, lambda g, _z, x: g / _cosine(x), domain=(-0.8, 0.8))
+arccos = elementwise(np.arccos, lambda g, _z, x: -g / _cosine(x), domain=(-0.8, 0.8))
 arctan = elementwise(np.arctan, lambda g, _z, x: g / (1 + x * x))
 sinh = elementwise(np.sinh, lambda g, _z, x: g * np.cosh(x))
 cosh = elementwise(np.cosh, lambda g, _z, x: g * np.sinh(x))

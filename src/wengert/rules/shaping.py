@@ -156,6 +156,21 @@ def _holds_variable(data: Any) -> bool:
     return isinstance(data, Variable)
 
 
+# ---- new arrays that can be filled ---------------------------------------------------------------------------
+
+
+def _filled_like(function: Any) -> Any:
+    def like(prototype: Any, *args: Any, **kwargs: Any) -> Any:
+        z = function(data_of(prototype), *args, **kwargs)
+        return wrap(z, None) if isinstance(prototype, Variable) else z
+
+    like.__name__ = like.__qualname__ = function.__name__
+    like.__doc__ = f"`numpy.{function.__name__}`: of a Variable an untracked one, so that `out[i] = v` is recorded."
+    return implements(function)(like)
+
+
+zeros_like, ones_like, empty_like = map(_filled_like, (np.zeros_like, np.ones_like, np.empty_like))
+
 # ---- as methods, with ndarray's own ways to give the arguments ----------------------------------------------
 
 
