@@ -80,6 +80,9 @@ def _constant_method(name: str) -> Any:
     return method
 
 
+_np: Any = np  # on a Variable its functions give Variables, which its types do not say
+
+
 def _forwarding_method(name: str) -> Any:
     function = getattr(np, name)
 
@@ -91,22 +94,22 @@ def _forwarding_method(name: str) -> Any:
     return method
 
 
-def _sort(self: Variable, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
+def _sort(self: Any, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
     """`ndarray.sort`: in place, so that the handle moves on."""
-    indexing.advance(self, np.sort(self, axis, kind, order, stable=stable))
+    indexing.advance(self, _np.sort(self, axis, kind, order, stable=stable))
 
 
-def _partition(self: Variable, kth: Any, axis: int = -1, kind: Any = "introselect", order: Any = None) -> None:
+def _partition(self: Any, kth: Any, axis: int = -1, kind: Any = "introselect", order: Any = None) -> None:
     """`ndarray.partition`: in place, so that the handle moves on."""
-    indexing.advance(self, np.partition(self, kth, axis, kind, order))
+    indexing.advance(self, _np.partition(self, kth, axis, kind, order))
 
 
-def _put(self: Variable, indices: Any, values: Any, mode: Any = "raise") -> None:
+def _put(self: Any, indices: Any, values: Any, mode: Any = "raise") -> None:
     """`ndarray.put`: in place, so that the handle moves on."""
     np.put(self, indices, values, mode)
 
 
-def _fill(self: Variable, value: Any) -> None:
+def _fill(self: Any, value: Any) -> None:
     """`ndarray.fill`: in place, so that the handle moves on."""
     self[...] = value
 
