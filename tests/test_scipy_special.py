@@ -181,6 +181,7 @@ def test_how_many_ufuncs_have_a_derivative():
 
 
 @NOT_WHOLE
+@pytest.mark.filterwarnings("ignore:`scipy.special.sph_harm` is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("name", sorted(n for n, f in ALL.items() if None in PARTIALS.get(f, ())))
 def test_other_arguments_are_refused_by_name(name: str):
     ufunc = ALL[name]
@@ -336,6 +337,15 @@ def test_at_special_points():
     assert derivative(lambda a: sp.gammainc(a, np.inf), 2.0) == 0
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # where SciPy's search ends at its bound
+def test_a_search_that_ends_at_its_bound_has_derivative_0():
+    assert derivative(lambda p: sp.chndtrinc(1.0, 3.0, p), 0.9) == 0
+    assert derivative(lambda p: sp.ncfdtrinc(3.0, 4.0, p, 0.5), 0.99) == 0
+    assert derivative(lambda p: sp.stdtridf(p, 1.0), 0.95) == 0
+    assert derivative(lambda p: sp.fdtridfd(3.0, p, 1.0), 0.999) == 0
+    assert derivative(lambda p: sp.nbdtrik(p, 2.7, 0.9), 0.1) == 0
+
+
 def test_noncentral_chi_square_at_the_centre():
     v = wg.Variable(0.0)
     y = sp.chndtr(2.0, 3.0, v)
@@ -435,6 +445,17 @@ def test_the_operations_keep_out_of_numpys_table():
 
     assert OPERATIONS["exp2"].node is not RULES[sp.exp2].node
     assert "gammaln" not in OPERATIONS
+
+
+def test_the_namespace():
+    assert wsp.jv is RULES[sp.jv]
+    assert wsp.jv.__doc__.startswith("`scipy.special.jv`")
+    assert wsp.round is sp.round
+    assert {"jv", "logsumexp", "zeta"} <= set(dir(wsp))
+    with pytest.raises(AttributeError, match=r"wengert\.scipy\.special\.comb"):
+        wsp.comb  # noqa: B018
+    with pytest.raises(AttributeError, match="nothing_of_the_kind"):
+        wsp.nothing_of_the_kind  # noqa: B018
 
 
 def test_keyword_arguments_are_refused():

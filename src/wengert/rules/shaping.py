@@ -16,7 +16,8 @@ def _reshape(x: Any, shape: Any, order: Any = "C", copy: Any = None) -> Any:
     return x.reshape(shape, order=order) if copy is None else np.reshape(x, shape, order=order, copy=copy)
 
 
-@linear(np.reshape, call=_reshape, views=True)
+@implements(np.reshape)
+@linear(None, name="reshape", call=_reshape, views=True)  # NumPy 2.0 has another name for the shape
 def reshape(g: Any, _z: Any, x_shape: Any, shape: Any = None, order: Any = "C", copy: Any = None) -> Any:
     return np.reshape(g, x_shape, order=order)
 

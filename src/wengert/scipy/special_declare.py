@@ -78,13 +78,14 @@ def internal(name: str, function: Any, *partials: Partial) -> Any:
     )
 
 
-def inverse(ufunc: Any, of: Any, places: tuple[Any, ...], value: int) -> Any:
+def inverse(ufunc: Any, of: Any, places: tuple[Any, ...], value: int, within: Any = None) -> Any:
     """Declare the inverse of a function by the implicit function theorem.
 
     Args:
         of: the function f, declared already.
         places: f's arguments: "z" for the inverse's result, an integer for one of the inverse's arguments.
         value: which of the inverse's arguments is the value of f.
+        within: the bounds of SciPy's search; a result there solves nothing, and its derivative is 0.
     """
     outer = PARTIALS[of]
 
@@ -97,7 +98,8 @@ def inverse(ufunc: Any, of: Any, places: tuple[Any, ...], value: int) -> Any:
         def derivative(z: Any, *xs: Any) -> Any:
             arguments = [z if p == "z" else xs[p] for p in places]
             d = slope(xs[value], *arguments)
-            return 1 / d if other is None else -other(xs[value], *arguments) / d
+            t = 1 / d if other is None else -other(xs[value], *arguments) / d
+            return t if within is None else np.where((z > within[0]) & (z < within[1]), t, 0)
 
         return _named(derivative, ["z", *[f"x{k}" for k in range(ufunc.nin)]])
 

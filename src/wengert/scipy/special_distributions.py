@@ -83,7 +83,7 @@ special(
     lambda _z, m, n, x: -_f_density(m, n, x) * m * n,
 )
 inverse(sp.fdtri, sp.fdtr, (0, 1, "z"), 2)
-inverse(sp.fdtridfd, sp.fdtr, (0, "z", 2), 1)
+inverse(sp.fdtridfd, sp.fdtr, (0, "z", 2), 1, within=(0, 1e38))
 
 # ---- Student: 1/2 + sign(t) betainc(1/2, v / 2, y) / 2, y = t**2 / (v + t**2) -------------------------------
 
@@ -99,7 +99,7 @@ def _student_v(_z: Any, v: Any, t: Any) -> Any:
 
 special(sp.stdtr, _student_v, lambda _z, v, t: _student_density(v, t))
 inverse(sp.stdtrit, sp.stdtr, (0, "z"), 1)
-inverse(sp.stdtridf, sp.stdtr, ("z", 1), 0)
+inverse(sp.stdtridf, sp.stdtr, ("z", 1), 0, within=(0, 9e9))
 
 # ---- noncentral chi-square, F and t: in the point and in the noncentrality ----------------------------------
 
@@ -123,7 +123,7 @@ special(
     lambda _z, x, v, nc: -_chi_square_density(x, v + 2, nc),
 )
 inverse(sp.chndtrix, sp.chndtr, ("z", 1, 2), 0)
-inverse(sp.chndtrinc, sp.chndtr, (0, 1, "z"), 2)
+inverse(sp.chndtrinc, sp.chndtr, (0, 1, "z"), 2, within=(1e-300, np.inf))
 
 
 def _ncf_nc(_z: Any, m: Any, n: Any, nc: Any, x: Any) -> Any:
@@ -139,7 +139,7 @@ def _ncf_x(_z: Any, m: Any, n: Any, nc: Any, x: Any) -> Any:
 
 special(sp.ncfdtr, None, None, _ncf_nc, _ncf_x)
 inverse(sp.ncfdtri, sp.ncfdtr, (0, 1, 2, "z"), 3)
-inverse(sp.ncfdtrinc, sp.ncfdtr, (0, 1, "z", 3), 2)
+inverse(sp.ncfdtrinc, sp.ncfdtr, (0, 1, "z", 3), 2, within=(1e-300, np.inf))
 
 
 def _nct_mean(s: int, v: Any, nc: Any, t: Any) -> Any:
