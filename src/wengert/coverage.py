@@ -13,9 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.testing import overrides
 
-from . import methods as methods
-from . import polynomial as polynomial
-from . import rules
+from . import methods as methods, polynomial as polynomial, rules
 from .declare import CONSTANT, FUNCTIONS, REFUSED, UFUNCS
 from .variable import Variable
 

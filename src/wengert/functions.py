@@ -1,7 +1,6 @@
 """The built-in operations as Function classes: `Sin()(x)` is `sin(x)`, made by that instance."""
 
-from .rules import elementwise as e
-from .rules import linalg, reductions, selection, shaping
+from .rules import elementwise as e, linalg, reductions, selection, shaping
 
 Abs = e.absolute.node
 Add = e.add.node

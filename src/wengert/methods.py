@@ -10,8 +10,7 @@ import numpy as np
 from . import protocol, reverse
 from .declare import constant_functions, refused_functions
 from .function import set_creator
-from .rules import elementwise as e
-from .rules import indexing, linalg, reductions, selection, shaping
+from .rules import elementwise as e, indexing, linalg, reductions, selection, shaping
 from .variable import Variable, data_of
 
 # ---- constants: results that have no derivative -------------------------------------------------------------

@@ -15,8 +15,7 @@ from ..variable import Variable, data_of, wrap
 from .elementwise import real
 from .indexing import advance, index_of, put, setitem_method
 from .joining import along_axis, as_array, no_out
-from .shaping import _holds_variable as holds_variable
-from .shaping import array, astype, broadcast_to, copy
+from .shaping import _holds_variable as holds_variable, array, astype, broadcast_to, copy
 
 # ---- triangles and diagonals --------------------------------------------------------------------------------
 

@@ -10,8 +10,7 @@ from ..composed import composed
 from ..declare import implements, linear
 from ..variable import data_of
 from .joining import as_array
-from .shaping import _holds_variable as holds_variable
-from .shaping import astype
+from .shaping import _holds_variable as holds_variable, astype
 
 
 def _pairs(x: Any, ndim: int) -> list[Any]:
