@@ -21,13 +21,13 @@ from types import FunctionType
 from typing import Any
 
 import numpy as np
-from numpy import generic, ndarray
+from numpy import float64, generic, ndarray
 
 from .function import Pick, give
 from .operation import Binary, General, Linear, Rule, Several, Unary, unbroadcast
 from .recording import recording
 from .saved import watch
-from .variable import Variable, as_data, describe, is_inexact, tick, wrap
+from .variable import Result, Variable, as_data, describe, is_inexact, tick, wrap
 from .views import share_memory, view_of
 
 UFUNCS: dict[Any, Any] = {}  # what NumPy's ufuncs become on Variables
@@ -36,7 +36,6 @@ CONSTANT: set[Any] = set()  # functions whose result has no derivative: they get
 REFUSED: dict[Any, str] = {}  # functions that are refused, and what to use instead
 OPERATIONS: dict[str, Any] = {}  # every declared operation by name
 
-_new_variable = Variable.__new__
 _NO_KWARGS: dict[str, Any] = {}  # one for all calls without them
 _constants = (ndarray, float, int, complex, generic)
 
@@ -76,7 +75,7 @@ COPIED = 1 << 17  # bytes up to which a copy costs less than two fingerprints
 
 def own(n: Any, a: Any) -> Any:
     """What node n saves of an array that a user can change: a copy, or the array itself with a fingerprint."""
-    return a.copy() if a.nbytes <= COPIED else watch(n, a)
+    return a if isinstance(a, generic) else a.copy() if a.nbytes <= COPIED else watch(n, a)
 
 
 def private(n: Any, a: Any, p: Any) -> Any:
@@ -171,7 +170,7 @@ def _unary(function: Any, rule: Rule, name: str, call: Any, holomorphic: bool) -
     kz, kx = [r == VALUE for r in _reads([rule], 1)]  # whether to keep them
 
     def op(x, /):  # type: ignore[no-untyped-def]
-        if not isinstance(x, Variable):
+        if not (made := type(x) is Result) and not isinstance(x, Variable):
             return call(x)
         a, p = x._data, x._node
         if p is not None and (mode := recording()) is not True:
@@ -182,12 +181,12 @@ def _unary(function: Any, rule: Rule, name: str, call: Any, holomorphic: bool) -
             z = call(a)
         except TypeError as error:
             raise explained(error, op, (a,)) from None
-        out = _new_variable(Variable)
+        out = Result()
         if p is None:
             out._data, out._node = z, None
             return out
         out._data, out._node = z, (n := node())
-        n.p, n.z, n.x = p, z if kz else None, (own(n, a) if a.base is not None or p.leaf else a) if kx else None
+        n.p, n.z, n.x = p, z if kz else None, (a if made and a.base is None else own(n, a)) if kx else None
         out._serial = n.serial = tick()
         return out
 
@@ -210,13 +209,15 @@ def _binary(function: Any, rule_x: Rule, rule_y: Rule, name: str, call: Any, hol
     z2, x2, y2 = z0 or z1, x0 or x1, y0 or y1
 
     def op(x, y, /):  # type: ignore[no-untyped-def]
-        if isinstance(x, Variable):
+        x_made = type(x) is Result
+        y_made = type(y) is Result
+        if x_made or isinstance(x, Variable):
             a, p = x._data, x._node
-            if isinstance(y, Variable):
+            if y_made or isinstance(y, Variable):
                 b, q = y._data, y._node
             else:
                 b, q = y if isinstance(y, _constants) else constant(y, op, 2), None
-        elif isinstance(y, Variable):
+        elif y_made or isinstance(y, Variable):
             a, p = x if isinstance(x, _constants) else constant(x, op, 1), None
             b, q = y._data, y._node
             if type(a) is complex:
@@ -232,7 +233,7 @@ def _binary(function: Any, rule_x: Rule, rule_y: Rule, name: str, call: Any, hol
             z = call(a, b)
         except (ValueError, TypeError) as error:
             raise explained(error, op, (a, b)) from None
-        out = _new_variable(Variable)
+        out = Result()
         out._data = z
         if p is q is None:
             out._node = None
@@ -241,20 +242,20 @@ def _binary(function: Any, rule_x: Rule, rule_y: Rule, name: str, call: Any, hol
         n.p = p
         n.q = q
         if q is None:
-            n.x = (a if a.base is None and not p.leaf else own(n, a)) if x0 else None
+            n.x = (a if x_made and a.base is None else own(n, a)) if x0 else None
             n.y = (own(n, b) if type(b) is ndarray else b) if y0 else None
             n.z = z if z0 else None
             n.shapes = None if type(b) is float or z.shape == a.shape else (a.shape, None, z.shape)
         elif p is None:
             n.x = (own(n, a) if type(a) is ndarray else a) if x1 else None
-            n.y = (b if b.base is None and not q.leaf else own(n, b)) if y1 else None
+            n.y = (b if y_made and b.base is None else own(n, b)) if y1 else None
             n.z = z if z1 else None
             n.shapes = None if type(a) is float or z.shape == b.shape else (None, b.shape, z.shape)
         else:
-            n.x = (a if a.base is None and not p.leaf else own(n, a)) if x2 else None
-            n.y = (b if b.base is None and not q.leaf else own(n, b)) if y2 else None
+            n.x = (a if x_made and a.base is None else own(n, a)) if x2 else None
+            n.y = (b if y_made and b.base is None else own(n, b)) if y2 else None
             n.z = z if z2 else None
-            n.shapes = None if a.shape == b.shape else (a.shape, b.shape, z.shape)
+            n.shapes = None if type(z) is float64 or a.shape == b.shape else (a.shape, b.shape, z.shape)
         out._serial = n.serial = tick()
         return out
 

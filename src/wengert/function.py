@@ -146,13 +146,17 @@ def _holds_floats(value: Any) -> bool:
     return isinstance(value, (float, complex)) or (isinstance(value, (ndarray, generic)) and is_inexact(value))
 
 
+MANY: Any = object()  # in place of a second parent: there may be any number
+
+
 class Node(Function):
     """One recorded call. `parents` are nodes (None for a constant); a subclass for each arity saves what rules read."""
 
     __slots__ = ("info", "serial")
     parents: tuple[Any, ...] = ()
     leaf = False
-    many = True  # False: the parents are `p` and `q` (None for none), which is faster to read
+    p: Any = None  # the parents once more, where there are at most two, which is faster to read
+    q: Any = MANY
 
     @property
     def function(self) -> Function:
@@ -183,11 +187,11 @@ class Node(Function):
 
     def release(self, state: str) -> None:
         """Drop parents and saved values. state is "cut" (a leaf from now on) or "freed" (backward is an error)."""
-        self.__class__ = _released(type(self), state)
         for cls in type(self).__mro__:
             for slot in getattr(cls, "__slots__", ()):
                 if slot not in ("info", "serial", "__weakref__"):
                     setattr(self, slot, ())
+        self.__class__ = _released(type(self), state)
 
     # ---- walking the graph by hand --------------------------------------------------------------------------
 
@@ -267,7 +271,7 @@ class Cut:
     """The node of a Variable that was unchained: a leaf."""
 
     __slots__ = ()
-    many = True
+    p = q = None
     function = None
 
     def back(self, g: Any, cotangents: dict[Any, Any], graph: bool = False, apply: Any = None) -> None:
@@ -404,6 +408,7 @@ class Pick(Node):
     """One of several outputs of a call."""
 
     __slots__ = ("k", "p")
+    q = None
 
     def __init__(self, p: Any, k: int) -> None:
         self.serial = tick()

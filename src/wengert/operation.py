@@ -150,7 +150,6 @@ class Unary(Operation):
     x: Any
     z: Any
     parents = property(lambda self: (self.p,))  # type: ignore[assignment]
-    many = False
     q = None
 
     def saved(self) -> tuple[Any, ...]:
@@ -167,7 +166,6 @@ class Binary(Operation):
     y: Any
     z: Any
     parents = property(lambda self: (self.p, self.q))  # type: ignore[assignment]
-    many = False
 
     def saved(self) -> tuple[Any, ...]:
         return self.z, self.x, self.y
@@ -182,7 +180,6 @@ class Linear(Operation):
     z: Any
     pull: Rule
     parents = property(lambda self: (self.p,))  # type: ignore[assignment]
-    many = False
     q = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -23,6 +23,7 @@ from .views import View, written
 
 REDUCTIONS: dict[Any, Any] = {}  # ufunc -> what `ufunc.reduce` becomes, where it is given an axis and keepdims alone
 
+_NOT_GIVEN: Any = object()
 _VALUE_ALONE = "call it on .data if you need its value alone"
 _DEPENDS_ON_LAYOUT = {np.power, np.arctan2}  # NumPy 2.4: the vectorised loop reads results before it has written them
 
@@ -35,10 +36,13 @@ def _is_number(x: Any) -> bool:
 # ---- ufuncs -------------------------------------------------------------------------------------------------
 
 
-def array_ufunc(self: Variable, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+def array_ufunc(
+    self: Variable, ufunc: np.ufunc, method: str, x: Any, y: Any = _NOT_GIVEN, *rest: Any, **kwargs: Any
+) -> Any:
     """`__array_ufunc__`: the operation declared for the ufunc."""
-    if not kwargs and method == "__call__" and ufunc in UFUNCS:
-        return UFUNCS[ufunc](*inputs)
+    if method == "__call__" and not kwargs and not rest and (op := UFUNCS.get(ufunc)) is not None:
+        return op(x) if y is _NOT_GIVEN else op(x, y)
+    inputs = (x,) if y is _NOT_GIVEN else (x, y, *rest)
     if ufunc not in UFUNCS and ufunc not in CONSTANT:
         rules.load()
         declare_scipy(ufunc)

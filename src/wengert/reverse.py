@@ -10,22 +10,30 @@ import numpy as np
 from numpy import ndarray
 
 from .declare import elementwise, general
-from .function import give
+from .function import MANY, give
 from .recording import Mode, Recorder, recorded, recording
 from .variable import UNHELD, Variable, as_cotangent, data_of, describe, info_of, is_inexact, references, wrap
 
 _serial = attrgetter("serial")
 
 
-def history(nodes: Sequence[Any], since: int = 0) -> list[Any]:
-    """These nodes and all that they were computed from, as far back as serial number `since`, in order."""
-    order, seen = list(nodes), {None, *nodes}
+def history(nodes: Sequence[Any], since: int = 0, ends: Sequence[Any] = ()) -> list[Any]:
+    """These nodes and all that they were computed from, in order, as far back as serial number `since`.
+
+    The nodes `ends` are left out, and what is behind them is not looked for.
+    """
+    found, order = dict.fromkeys(map(_serial, ends)) | dict(zip(map(_serial, nodes), nodes, strict=True)), list(nodes)
     for n in order:  # grows while it is walked
-        for p in n.parents if n.many else (n.p, n.q):
-            if p not in seen and p.serial >= since:
-                seen.add(p)
-                order.append(p)
-    return sorted(order, key=_serial)
+        p, q = n.p, n.q
+        if p is not None and (s := p.serial) not in found and s >= since:
+            found[s] = p
+            order.append(p)
+        if q is not None:
+            for p in n.parents if q is MANY else (q,):
+                if p is not None and (s := p.serial) not in found and s >= since:
+                    found[s] = p
+                    order.append(p)
+    return [*filter(None, map(found.__getitem__, sorted(found)))]
 
 
 def backward(y: Variable, retain_graph: bool = True, create_graph: bool = False) -> None:
@@ -40,11 +48,10 @@ def backward(y: Variable, retain_graph: bool = True, create_graph: bool = False)
     Raises:
         RuntimeError: y is a constant, or its graph was freed.
     """
-    node, z = y._node, y._data
-    if node is None:
+    if (node := y._node) is None:
         raise RuntimeError(_why_constant(y))
     given = getattr(getattr(node, "info", None), "seed", None)
-    seed: Any = data_of(given) if given is not None else np.ones(z.shape, z.dtype) if z.shape else z.dtype.type(1)
+    seed = _ones(y._data) if given is None else data_of(given)
     if create_graph:
         seed = given if isinstance(given, Variable) else wrap(seed, None)
         order = _differentiable_walk(history((node,)), seed)
@@ -56,6 +63,10 @@ def backward(y: Variable, retain_graph: bool = True, create_graph: bool = False)
     if not retain_graph:
         for n in order:
             n.release("freed")
+
+
+def _ones(z: Any) -> Any:
+    return np.ones(z.shape, z.dtype) if z.shape else z.dtype.type(1)
 
 
 def _walk(order: list[Any], seed: Any, apply: Any = None) -> list[Any]:
@@ -224,7 +235,9 @@ def _zeroed_rule(
     return zero_stays_zero(derivative, xs[0], (*filled, t), (), {})
 
 
-_argument = elementwise(None, lambda g, _z, _x: g, name="argument", call=lambda x: x)
+_argument = elementwise(
+    None, lambda g, _z, _x: g, name="argument", call=lambda x: x.view() if isinstance(x, ndarray) else x
+)
 
 
 def argument(x: Any) -> Variable:

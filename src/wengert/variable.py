@@ -39,8 +39,8 @@ class Leaf:
 
     __slots__ = ("info", "serial")
     parents = ()
-    many = True
     leaf = True
+    p = q = None
     function = None
 
     def __init__(self, handle: Variable) -> None:
@@ -136,7 +136,7 @@ class Variable:
         array = as_data(data)
         if self._node is not None and not is_inexact(array):
             raise TypeError(f"data: {array.dtype} data cannot take the place of tracked data; use .astype(float)")
-        self._data = array
+        self._data = array if type(self) is not Result or isinstance(array, generic) else array.view()
         if self._node is None and is_inexact(array):
             self._node = Leaf(self)
             self._serial = self._node.serial
@@ -402,16 +402,33 @@ class Variable:
 
 # ---- making handles -----------------------------------------------------------------------------------------
 
-_new = Variable.__new__
+
+class Result(Variable):
+    """A Variable that an operation makes: no user holds its array, unless that has a `base`.
+
+    Has no `__init__` of Python's, which would take longer than all the rest of a call.
+    """
+
+    __slots__ = ()
+    if TYPE_CHECKING:
+
+        def __init__(self) -> None: ...
+    else:
+        __init__ = object.__init__
+
+
+Result.__name__ = Result.__qualname__ = "Variable"
 
 
 def wrap(data: Any, node: Any) -> Variable:
     """A handle on `data`, made by `node`."""
-    v = _new(Variable)
+    v = Result()
     v._data = data
     v._node = node
     if node is not None:
         v._serial = node.serial
+        if node.leaf:
+            v.__class__ = Variable  # type: ignore[assignment]
     return v
 
 
@@ -419,7 +436,9 @@ def tie(data: Any, node: Any) -> Any:
     """What a rule sees when it runs on Variables: the saved array as a handle on its node."""
     if node is None or not isinstance(data, (ndarray, generic)):
         return data
-    v = _new(Variable)  # no serial: such a handle is the walk's own, not a user's
+    v = Result()  # no serial: such a handle is the walk's own, not a user's
+    if node.leaf:
+        v.__class__ = Variable  # type: ignore[assignment]
     v._data = data
     v._node = node
     return v

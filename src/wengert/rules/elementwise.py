@@ -95,7 +95,17 @@ def _sigmoid(x: Any) -> Any:
 
 
 sigmoid = elementwise(None, lambda g, z, _x: g * z * (1.0 - z), name="sigmoid", call=_sigmoid)
-relu = elementwise(None, lambda g, _z, x: g * (x > 0), name="relu", call=lambda x: np.maximum(x, 0), domain=(0.3, 2.0))
+
+
+def _relu(x: Any) -> Any:
+    if type(x) is np.float64:  # np.maximum takes five times as long
+        return x if x > 0 or x != x else _ZERO
+    return np.maximum(x, 0)
+
+
+_ZERO = np.float64(0)
+
+relu = elementwise(None, lambda g, _z, x: g * (x > 0), name="relu", call=_relu, domain=(0.3, 2.0))
 
 # ---- trigonometric and hyperbolic functions -----------------------------------------------------------------
 
