@@ -27,7 +27,7 @@ def matmul(level: int, x: Any, y: Any, out: Any = None, **kwargs: Any) -> Any:
         if ny == 1 or (nx == 1 and ny == 2):
             return Batched(np.matmul(a, b), level)
         if nx == 2 and ny == 2:  # the rows of all examples
-            z = np.matmul(a.reshape(-1, a.shape[-1]), b)
+            z = np.matmul(a.reshape(a.shape[0] * a.shape[1], a.shape[2]), b)
             return Batched(z.reshape(*a.shape[:2], b.shape[-1]), level)
     elif own_y and not own_x:
         if ny == 1 and nx <= 2:  # the examples are the rows

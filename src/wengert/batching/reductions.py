@@ -128,7 +128,8 @@ def _quantile(function: Any) -> Any:
     def rule(level: int, *args: Any, **kwargs: Any) -> Any:
         arguments = given(function, args, kwargs)
         a, q, axis = arguments.pop("a"), arguments.pop("q"), arguments.pop("axis", None)
-        if not is_batched(a, level) or level_of((q, *arguments.values())) == level or arguments.get("out") is not None:
+        plain = arguments.get("out") is None and arguments.get("weights") is None
+        if not plain or not is_batched(a, level) or level_of((q, *arguments.values())) == level:
             return NotImplemented
         axis = tuple(range(1, a.ndim + 1)) if axis is None else shifted(axis, a.ndim)
         z = function(a.array, q, axis=axis, **arguments)
