@@ -372,6 +372,11 @@ def together(results: list[Any], level: int, what: str) -> Any:
     return Batched(np.stack(results), level)
 
 
+def any_array(x: Any) -> Any:
+    """x as an array, of whatever kind it is."""
+    return x if isinstance(x, (Variable, Batched)) else np.asarray(x)
+
+
 def memory(x: Any) -> Any:
     """NumPy's own array that x holds."""
     while type(x) is Batched:
