@@ -36,7 +36,13 @@ def refuse_out(name: str, out: Any) -> None:
 
 def as_array(x: Any) -> Any:
     """x as a Variable where there is one in it, else as an array."""
-    return x if isinstance(x, (Variable, np.ndarray, Batched)) else array(x) if isinstance(x, (list, tuple)) else np.asarray(x)
+    return (
+        x
+        if isinstance(x, (Variable, np.ndarray, Batched))
+        else array(x)
+        if isinstance(x, (list, tuple))
+        else np.asarray(x)
+    )
 
 
 # ---- sort and partition: the same elements, moved along an axis ---------------------------------------------
