@@ -459,6 +459,8 @@ CREATORS = {
 
 def _created(like: Batched, function: Any, args: Any, kwargs: Any) -> Any:
     """A new array of the batch of `like`, which can be written to."""
+    if function in (np.arange, np.full) and level_of((args, kwargs)):
+        return looped(function, args, kwargs)
     first = args[0] if args else None
     if isinstance(first, (list, tuple)) and level_of(first):
         first = np.stack([_created(like, np.asarray, (item,), {}) for item in first])

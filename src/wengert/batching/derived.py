@@ -136,6 +136,13 @@ _product("vecdot", lambda x, y: np.sum(np.conj(x) * y, -1))
 _product("matvec", lambda x, y: np.matmul(x, y[..., None])[..., 0])
 _product("vecmat", lambda x, y: np.matmul(np.conj(x)[..., None, :], y)[..., 0, :])
 
+
+@rule(np.cross)
+def cross(level: int, a: Any, b: Any, **kwargs: Any) -> Any:
+    """`numpy.cross`."""
+    return NotImplemented if kwargs else elementwise(np.cross, (a, b))
+
+
 # ---- element by element --------------------------------------------------------------------------------------
 
 

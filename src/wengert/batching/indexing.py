@@ -169,9 +169,9 @@ def take(level: int, a: Any, indices: Any, axis: Any = None, out: Any = None, mo
     if axis is None:
         a, axis = np.reshape(a, -1), 0
     n = np.shape(a)[axis]
+    indices = indices if type(indices) is Batched else np.asarray(indices)
     if mode != "raise":
         indices = indices % n if mode == "wrap" else np.clip(indices, 0, n - 1)
-    indices = indices if type(indices) is Batched else np.asarray(indices)
     if not indices.size and type(indices) is ndarray:
         indices = indices.astype(np.intp)
     return getitem(a, (slice(None),) * (axis % np.ndim(a)) + (indices,))

@@ -252,7 +252,7 @@ def _elementwise(function: Any) -> Any:
 
 for _name in (
     "where", "real", "imag", "angle", "around", "round", "fix", "nan_to_num", "sinc", "i0", "isclose", "isreal",
-    "iscomplex", "isposinf", "isneginf", "cross",
+    "iscomplex", "isposinf", "isneginf",
 ):  # fmt: skip
     RULES[getattr(np, _name)] = _elementwise(getattr(np, _name))
 
