@@ -330,8 +330,10 @@ def elementwise(function: Any, inputs: Any, kwargs: Any = None) -> Any:
     if not kwargs:
         return rewrapped(function(*[ranked(x, level, ndim) for x in inputs]), level)
     out = kwargs.pop("out", None)
+    ndim = max([ndim, *[target.ndim for target in out or () if target is not None]])
     if "where" in kwargs:
-        kwargs["where"] = ranked(kwargs["where"], level, max(ndim, np.ndim(kwargs["where"])))
+        ndim = max(ndim, np.ndim(kwargs["where"]))
+        kwargs["where"] = ranked(kwargs["where"], level, ndim)
     if out is None:
         return rewrapped(function(*[ranked(x, level, ndim) for x in inputs], **kwargs), level)
     for target in out:

@@ -27,10 +27,10 @@ def given(function: Any, args: Any, kwargs: Any) -> dict[str, Any]:
     return dict(zip(names, args, strict=False)) | kwargs
 
 
-def shifted(axis: Any, ndim: int) -> Any:
+def shifted(axis: Any, ndim: int, repeats: bool = False) -> Any:
     """An axis, or several, of one example, counted with the batch in front."""
     if isinstance(axis, (tuple, list)):
-        return tuple([a + 1 for a in normalize_axis_tuple(axis, ndim)])
+        return tuple([a + 1 for a in normalize_axis_tuple(axis, ndim, allow_duplicate=repeats)])
     return normalize_axis_index(axis, ndim) + 1
 
 
@@ -97,7 +97,7 @@ def _transform_of_several(function: Any) -> Any:
             return NotImplemented
         if axes is None:
             axes = (-2, -1) if last_two else range(a.ndim) if s is None else range(a.ndim - len(s), a.ndim)
-        return Batched(function(a.array, s, shifted(tuple(axes), a.ndim), norm), level)
+        return Batched(function(a.array, s, shifted(tuple(axes), a.ndim, True), norm), level)
 
     return rule
 
@@ -156,6 +156,10 @@ RULES[np.searchsorted] = searchsorted
 # ---- the methods of ufuncs ----------------------------------------------------------------------------------
 
 
+def _is_given(out: Any) -> bool:
+    return out is not None and not (type(out) is tuple and out[0] is None)
+
+
 def reduce(
     ufunc: Any,
     level: int,
@@ -168,7 +172,7 @@ def reduce(
     where: Any = True,
 ) -> Any:
     """`ufunc.reduce`."""
-    if not is_batched(x, level) or level_of(initial) == level or out not in (None, (None,)):
+    if not is_batched(x, level) or level_of(initial) == level or _is_given(out):
         return NotImplemented
     axis = tuple(range(1, x.ndim + 1)) if axis is None else () if not x.ndim else shifted(axis, x.ndim)
     where = ranked(where, level, x.ndim)
@@ -177,14 +181,14 @@ def reduce(
 
 def accumulate(ufunc: Any, level: int, x: Any, axis: Any = 0, dtype: Any = None, out: Any = None) -> Any:
     """`ufunc.accumulate`."""
-    if out not in (None, (None,)):
+    if _is_given(out):
         return NotImplemented
     return Batched(ufunc.accumulate(x.array, shifted(axis, x.ndim), dtype), level)
 
 
 def reduceat(ufunc: Any, level: int, x: Any, indices: Any, axis: Any = 0, dtype: Any = None, out: Any = None) -> Any:
     """`ufunc.reduceat`."""
-    if not is_batched(x, level) or level_of(indices) == level or out not in (None, (None,)):
+    if not is_batched(x, level) or level_of(indices) == level or _is_given(out):
         return NotImplemented
     return Batched(ufunc.reduceat(x.array, indices, shifted(axis, x.ndim), dtype), level)
 
