@@ -8,6 +8,7 @@ from typing import Any
 from numpy import ndarray
 
 from . import forward, reverse
+from .batching.array import Batched, one_by_one
 from .declare import general, implements
 from .recording import recorded
 from .variable import Variable
@@ -30,7 +31,7 @@ def composed(function: Any, *, name: str | None = None) -> Callable[[Any], Any]:
 
         def value(*xs: Any, rebuild: Any) -> Any:
             args, kwargs = rebuild(xs)
-            return function(*args, **kwargs)
+            return one_by_one(function, *args, **kwargs)
 
         def run(xs: Any, rebuild: Any) -> tuple[list[Variable], Any]:
             with recorded():
@@ -60,11 +61,12 @@ def composed(function: Any, *, name: str | None = None) -> Callable[[Any], Any]:
                 raise TypeError(f"{label}: out= would write a tracked result into a plain array; leave it out")
             places = _places((args, kwargs), found)
             if not found:
-                return function(*args, **kwargs)
+                return one_by_one(function, *args, **kwargs)
             return op(*found, rebuild=lambda xs: _rebuilt(places, iter(xs)))
 
         call.__name__ = call.__qualname__ = label
         call.__doc__ = f"`numpy.{label}` for arrays and Variables. Differentiable."
+        call.composition = composition  # type: ignore[attr-defined]
         return implements(function)(call)
 
     return declare
@@ -82,7 +84,7 @@ def _places(x: Any, found: list[Variable]) -> Any:
         return type(x)([_places(item, found) for item in x])
     if isinstance(x, dict):
         return {k: _places(item, found) for k, item in x.items()}
-    return x.copy() if type(x) is ndarray else x
+    return x.copy() if isinstance(x, (ndarray, Batched)) else x
 
 
 def _rebuilt(places: Any, xs: Any) -> Any:

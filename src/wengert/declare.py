@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy import float64, generic, ndarray
 
+from .batching.array import BatchedError, looped, one_by_one
 from .function import Pick, give
 from .operation import Binary, General, Linear, Rule, Several, Unary, unbroadcast
 from .recording import recording
@@ -316,7 +317,7 @@ def linear(
 
         def op(x: Any, /, *args: Any, **kwargs: Any) -> Any:
             if not isinstance(x, Variable):
-                return compute(x, *args, **kwargs)
+                return one_by_one(compute, x, *args, **kwargs)
             a = x._data
             p = x._node
             if p is not None and (mode := recording()) is not True:
@@ -328,6 +329,8 @@ def linear(
                 args, kwargs = own_arguments(args, label), own_arguments(kwargs, label)
             try:
                 z = compute(a, *args, **kwargs)
+            except BatchedError:
+                return looped(op, (x, *args), kwargs)
             except (ValueError, TypeError) as error:
                 raise explained(error, op, (a,)) from None
             if p is None or z.dtype.kind not in "fc":
@@ -378,6 +381,8 @@ def general(
         kwargs = own_arguments(kwargs, name)
         try:
             z = function(*xs, **kwargs)
+        except BatchedError:
+            return looped(op, inputs, kwargs)
         except (ValueError, TypeError) as error:
             raise explained(error, op, tuple(xs)) from None
         if not any([isinstance(v, Variable) for v in inputs]):
@@ -425,7 +430,10 @@ def several(name: str, function: Any, pulls: Any, pushes: Any) -> Any:
                 return mode.call(op, inputs, kwargs)
             tracked = False
         kwargs = own_arguments(kwargs, name)
-        zs = function(*xs, **kwargs)
+        try:
+            zs = function(*xs, **kwargs)
+        except BatchedError:
+            return looped(op, inputs, kwargs)
         if not any([isinstance(v, Variable) for v in inputs]):
             return zs
         nodes: list[Any] = [None] * len(zs)
@@ -486,7 +494,7 @@ def constant(value: Any, op: Any, position: int) -> Any:
 
 def explained(error: Exception, op: Any, xs: tuple[Any, ...]) -> Exception:
     """NumPy's error with the function, the arguments and what to do."""
-    if isinstance(error, (IndexError, np.linalg.LinAlgError)):
+    if isinstance(error, (IndexError, np.linalg.LinAlgError, BatchedError)):
         return error  # they say it themselves
     text = str(error).removeprefix(f"{op.__name__}: ").rstrip()
     if isinstance(error, ValueError):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy import generic, ndarray
 
+from .batching.array import Batched, BatchedError, looped
 from .recording import Mode, recording
 from .saved import fingerprint, unchanged
 from .variable import Variable, as_data, handle_of, is_inexact, move, references, tick, tie, wrap
@@ -107,6 +108,8 @@ def _call(self: Function, inputs: tuple[Any, ...], record: bool) -> Any:
 
 def _read_only(x: Any) -> Any:
     """A view that cannot be written to: a user's code works on arrays that the graph has saved."""
+    if type(x) is Batched:
+        return x.copy()
     x = np.asarray(x).view()
     x.setflags(write=False)
     return x
@@ -143,7 +146,7 @@ def _holds_floats(value: Any) -> bool:
     """Whether an attribute set by `forward` could carry a dependence on the inputs past the graph."""
     if isinstance(value, (list, tuple)):
         return any(map(_holds_floats, value))
-    return isinstance(value, (float, complex)) or (isinstance(value, (ndarray, generic)) and is_inexact(value))
+    return isinstance(value, (float, complex)) or (isinstance(value, (ndarray, generic, Batched)) and is_inexact(value))
 
 
 MANY: Any = object()  # in place of a second parent: there may be any number
@@ -222,7 +225,7 @@ class Node(Function):
 
 def _value(x: Any, parent: Any) -> Any:
     """A parent's value: what its child saved, or what it saved itself."""
-    if isinstance(x, (ndarray, generic)):
+    if hasattr(x, "dtype"):
         return x
     return parent.saved()[0] if isinstance(parent, Node) else None
 
@@ -354,16 +357,30 @@ class Call(Node):
         held, data = (*fn.inputs, *fn.outputs), self.xs + self.zs
         if len(held) != len(data) or any([v._data is not x for v, x in zip(held, data, strict=True)]):
             fn = self.as_called(tie)  # a handle has moved on, or is gone
-        with Mode(False):
-            results = self.checked(fn.backward(*[_read_only(g) for g in gs]))
+        try:
+            with Mode(False):
+                results = self.checked(fn.backward(*[_read_only(g) for g in gs]))
+        except BatchedError:
+            kept = {k: v for k, v in self.fn.__dict__.items() if type(v) is Batched}
+            return looped(self._on_example, (tuple(gs), self.xs, self.zs, kept), {})  # type: ignore[no-any-return]
         return tuple([t._data if isinstance(t, Variable) else t for t in results])
+
+    def _on_example(self, gs: Any, xs: Any, zs: Any, kept: dict[str, Any]) -> tuple[Any, ...]:
+        """The gradients of one example of a batch, which `backward` cannot take whole."""
+        call = copy.copy(self)
+        call.xs, call.zs, call.watched, call.fn = xs, zs, [], copy.copy(self.fn)
+        call.fn.__dict__.update(kept)
+        return call._on_arrays(list(gs))
 
     def _on_variables(self, gs: list[Any]) -> tuple[Any, ...]:
         gs = [g if isinstance(g, Variable) else wrap(g, None) for g in gs]
-        results, why = self.traced(gs)
+        try:
+            results, why = self.traced(gs)
+        except BatchedError:
+            return looped(lambda *gs: self._on_variables(list(gs)), tuple(gs), {})  # type: ignore[no-any-return]
         if why is not None:
             results = self.once(self._on_arrays([g._data for g in gs]), why, gs)
-        return tuple([wrap(t, None) if isinstance(t, (ndarray, generic)) else t for t in results])
+        return tuple([t if t is None or isinstance(t, Variable) else wrap(t, None) for t in results])
 
     def traced(self, gs: list[Variable]) -> tuple[tuple[Any, ...], str | None]:
         """`backward` on Variables, and how it left the graph, if it did."""
