@@ -166,6 +166,7 @@ from .transforms import (
     elementwise_grad as elementwise_grad,
     grad as grad,
     jvp as jvp,
+    linearize as linearize,
     value_and_grad as value_and_grad,
     vjp as vjp,
 )
