@@ -46,7 +46,7 @@ class Run:
             self.arguments.append(structure)
         self.xs = [x._data for x in own]
         self.x_nodes = [x._node for x in own]  # before f moves a handle
-        self._since = min([n.serial for n in self.x_nodes], default=0)
+        self.since = min([n.serial for n in self.x_nodes], default=0)
         with recorded():
             y = f(*given, **kwargs)
         self.aux: Any = None
@@ -64,7 +64,7 @@ class Run:
 
     def _reaches_out(self, nodes: Sequence[Any]) -> bool:
         """Whether nodes were computed from a Variable that is not an argument's own."""
-        since = self._since
+        since = self.since
         reached = reverse.history([n for n in nodes if n is not None], since)
         return any([n.serial < since or any([p is not None and p.serial < since for p in n.parents]) for n in reached])
 
@@ -139,9 +139,8 @@ def zeros(x: Any) -> Any:
     return np.zeros_like(x) if isinstance(x, (ndarray, np.generic)) else x * 0
 
 
-def conj(g: Any) -> Any:
-    """The conjugate, and an array of an array without axes too."""
-    g = np.conj(g)
+def as_array(g: Any) -> Any:
+    """g, and an array where NumPy gave a scalar."""
     return np.asarray(g) if isinstance(g, np.generic) else g
 
 
@@ -233,10 +232,7 @@ def _with_value(
     @functools.wraps(f)
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         run = Run(name, f, args, kwargs, positions(name, wanted, len(args)), has_aux)
-        if run.result.kind is not None or run.ys[0].shape != () or (run.ys[0].dtype.kind == "c") is not holomorphic:
-            raise TypeError(_no_scalar(run, holomorphic))
-        if holomorphic:
-            check_complex(run)
+        check_scalar(run, holomorphic)
         seed = np.ones((), run.ys[0].dtype)
         grads = run.pull([seed], run.outer)
         for j, g in enumerate(grads):
@@ -244,7 +240,7 @@ def _with_value(
                 raise ValueError(unused(run, j))
         if holomorphic:
             check_holomorphic(run, [seed], grads)
-            grads = [g if g is None else conj(g) for g in grads]
+            grads = [g if g is None else as_array(np.conj(g)) for g in grads]
         gs = run.as_arguments(grads)
         value = run.value()
         return (value, run.aux) if has_aux else value, gs[0] if single else gs
@@ -323,7 +319,8 @@ def elementwise_grad(f: Callable[..., Any], argnum: int = 0) -> Callable[..., An
             imaginary = run.pull([g * 1j if c else g for g, c in zip(ones, new, strict=True)], run.outer)
             gs = [g - 1j * h if c else g for g, h, c in zip(gs, imaginary, new, strict=True)]
         _check_elementwise(run, gs)
-        return structure.unflatten([conj(g) if y.dtype.kind == "c" else g for g, y in zip(gs, run.ys, strict=True)])
+        gs = [as_array(np.conj(g)) if y.dtype.kind == "c" else g for g, y in zip(gs, run.ys, strict=True)]
+        return structure.unflatten(gs)
 
     return differentiated
 
@@ -441,12 +438,17 @@ def unused(run: Run, j: int) -> str:
     return f"{run.name}: the result does not depend on {run.where(j)}{how}. A derivative of 0 would be another thing{also}"
 
 
-def _no_scalar(run: Run, holomorphic: bool) -> str:
+def check_scalar(run: Run, holomorphic: bool = False) -> None:
+    """Refuse a result that is no real scalar; where a holomorphic derivative is asked for, no complex one."""
     kind = run.result.kind
+    if kind is None and run.ys[0].shape == () and (run.ys[0].dtype.kind == "c") is holomorphic:
+        if holomorphic:
+            check_complex(run)
+        return
     got = f"{run.ys[0].dtype} of shape {run.ys[0].shape}" if kind is None else f"a {kind.__name__}"
     if holomorphic:
-        return f"{run.name}: with holomorphic=True the function must give a complex scalar, got {got}"
-    return (
+        raise TypeError(f"{run.name}: with holomorphic=True the function must give a complex scalar, got {got}")
+    raise TypeError(
         f"{run.name}: the function must give a real scalar, got {got}; sum it, take its real part, or use wg.jacobian "
         "or wg.vjp"
     )
