@@ -1,7 +1,7 @@
 """Derivatives with more than one row: Jacobians, Hessians, and products with them that never form a matrix.
 
-A Jacobian is one run of the function, and one walk over it with a batch of unit vectors (see `batching.vmap`): back from
-the results, or forward from the arguments. A Hessian is a run of the gradient, which a batch is pushed through.
+A Jacobian is one run of the function, and one walk over it with a batch of unit vectors (see `vmap`): back from the
+results, or forward from the arguments. A Hessian is a run of the gradient, through which a batch is pushed.
 
 Arguments and results are arrays or containers of arrays. What relates two of them has the structure of the first, with
 that of the second in place of each leaf: of f from `{"w": ..., "b": ...}` to an array y, the Jacobian is a dict of
@@ -31,7 +31,9 @@ from .transforms import (
     zeros,
 )
 
-LIMIT = 1 << 28  # bytes that a batch may have at the arguments and at the results together; more goes in several batches
+LIMIT = (
+    1 << 28
+)  # bytes that a batch may have at the arguments and at the results together; more goes in several batches
 
 
 # ---- Jacobians ----------------------------------------------------------------------------------------------
@@ -180,7 +182,9 @@ def _check_kinds(run: Run, holomorphic: bool, second: bool = False) -> None:
 
 def _check_field(run: Run, single: bool) -> None:
     """Refuse a result that is not like the arguments."""
-    built = run.arguments[0] if single else tree.Structure(tuple, tuple(range(len(run.arguments))), tuple(run.arguments))
+    built = (
+        run.arguments[0] if single else tree.Structure(tuple, tuple(range(len(run.arguments))), tuple(run.arguments))
+    )
     shapes = [x.shape for x in run.xs], [y.shape for y in run.ys]
     if run.result != built or shapes[0] != shapes[1]:
         raise ValueError(
@@ -244,8 +248,10 @@ def _walk(run: Run, forward: bool, live: Sequence[int], scale: complex) -> dict[
     return blocks
 
 
-def _batches(along: Callable[..., Any], starts: Sequence[Any], ends: Sequence[Any], scale: complex = 1) -> Iterator[Any]:
-    """`along` of the unit vectors of all starts together, a batch at a time: a leading axis for those of each batch."""
+def _batches(
+    along: Callable[..., Any], starts: Sequence[Any], ends: Sequence[Any], scale: complex = 1
+) -> Iterator[Any]:
+    """`along` of the unit vectors of all starts together: a leading axis for those of each batch."""
     total = sum([x.size for x in starts])
     count = max(1, LIMIT // max(1, sum([x.nbytes for x in (*starts, *ends)])))
     for first in range(0, total, count):
@@ -283,8 +289,8 @@ def hessian(
     Arguments as in `jacobian`. Of containers, the structure of the result, in each place that of the arguments, and in
     each place of these that of the arguments again. A function that is linear in an argument has zeros there.
 
-    One run of the gradient of f (of a scalar; else of its reverse Jacobian), and one walk forward over it with a batch of
-    as many unit vectors as the arguments have elements: forward over reverse. For large arguments see `hvp`.
+    One run of the gradient of f (of its reverse Jacobian, if it gives no scalar), and one walk forward over it with a
+    batch of as many unit vectors as the arguments have elements: forward over reverse. For large arguments see `hvp`.
 
     Raises:
         TypeError: a leaf is not floating-point, or complex without `holomorphic`, or real with it.
@@ -402,9 +408,9 @@ def _product(
 def ggnvp(model: Callable[..., Any], loss: Callable[[Any], Any], primals: Any, tangents: Any) -> Any:
     """The product of the generalised Gauss-Newton matrix of `loss(model(*primals))` with a vector: J^T H J v.
 
-    J is the Jacobian of the model, H the Hessian of the loss by the model's result; none of them is formed. For a loss
-    that is convex in that result, the matrix is positive semi-definite, as the Hessian need not be, and equal to it where
-    the model is linear.
+    J is the Jacobian of the model, H the Hessian of the loss by the model's result; none of them is formed. The matrix
+    is positive semi-definite if the loss is convex in that result, as the Hessian of the whole need not be, and is
+    equal to that Hessian if the model is linear.
 
     Args:
         model: takes arrays or containers of arrays (the parameters), gives arrays or containers of arrays.
@@ -418,8 +424,8 @@ def ggnvp(model: Callable[..., Any], loss: Callable[[Any], Any], primals: Any, t
         TypeError: a leaf of a primal, or of the model's result, is not floating-point, or the loss is no real scalar.
         ValueError: lengths, structures or shapes differ, or the model's result does not depend on a leaf.
 
-    Source: N. N. Schraudolph, Fast curvature matrix-vector products for second-order gradient descent, Neural Computation
-    14 (2002).
+    Source: N. N. Schraudolph, Fast curvature matrix-vector products for second-order gradient descent, Neural
+    Computation 14 (2002).
 
     Example:
         >>> t = np.array([0.0, 1.0, 2.0])
@@ -443,7 +449,7 @@ def laplacian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: 
     """A function that gives the Laplacian of f, the sum of its second derivatives: shape of the result.
 
     f takes and gives arrays or containers of arrays. The sum goes over all elements of the arguments at `argnums`
-    together; `has_aux` as in `jacobian`. The cost is that of `hessian`, without the memory for it.
+    together; `has_aux` as in `jacobian`. The cost is that of `hessian`.
 
     Raises:
         TypeError: a leaf is not floating-point, or complex.
@@ -470,9 +476,9 @@ def laplacian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: 
 def divergence(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
     """A function that gives the divergence of a vector field f, the trace of its Jacobian: a scalar.
 
-    f maps arrays or containers of arrays to the same structure and shapes; of several arguments at `argnums`, to a tuple
-    like them. `has_aux` as in `jacobian`. One run of f and one walk forward with a batch of as many unit vectors as the
-    arguments have elements, without the memory for the Jacobian.
+    f maps arrays or containers of arrays to the same structure and shapes; of several arguments at `argnums`, to a
+    tuple like them. `has_aux` as in `jacobian`. One run of f and one walk forward with a batch of as many unit vectors
+    as the arguments have elements.
 
     Raises:
         TypeError: a leaf is not floating-point, or complex.

@@ -55,7 +55,7 @@ class Run:
                 raise TypeError(f"{name}: with has_aux=True the function returns a pair (result, auxiliary data)")
             y, self.aux = y
         leaves, self.result = tree.flatten(y)
-        self._handles = [y if isinstance(y, Variable) else wrap(as_data(y, f"{name}: the result"), None) for y in leaves]
+        self._handles = [v if isinstance(v, Variable) else _constant(name, v) for v in leaves]
         self.ys = [y._data for y in self._handles]
         self.y_nodes = [y._node for y in self._handles]
         self.outer = not detached and self._reaches_out(self.y_nodes)
@@ -156,6 +156,10 @@ def _own(name: str, i: int, structure: tree.Structure, k: int, x: Any, detached:
     except TypeError as error:
         why = str(error).replace("data", "", 1)
     raise TypeError(f"{name}: {structure.paths(f'argument {i}')[k]}{why}")
+
+
+def _constant(name: str, y: Any) -> Variable:
+    return wrap(as_data(y, f"{name}: the result"), None)
 
 
 def _result(g: Any, x: Any, taken: set[int]) -> Any:
@@ -305,7 +309,7 @@ def elementwise_grad(f: Callable[..., Any], argnum: int = 0) -> Callable[..., An
         run = Run(name, f, args, kwargs, positions(name, (argnum,), len(args)), False)
         (structure,) = run.arguments
         if run.result != structure:
-            raise ValueError(f"{name}: the result is built like {run.result}, the argument like {structure}; use wg.vjp")
+            raise ValueError(f"{name}: the result is built like {run.result}, the argument like {structure}")
         for x, y in zip(run.xs, run.ys, strict=True):
             if y.shape != x.shape:
                 raise ValueError(f"{name}: the result has shape {y.shape}, the argument {x.shape}; use wg.vjp")
@@ -434,8 +438,9 @@ def unused(run: Run, j: int) -> str:
     """That the result does not depend on leaf j of the arguments."""
     constant = all([n is None for n in run.y_nodes])
     how = " (it is a constant: did the path lead through .data, an integer or no_grad?)" if constant else ""
-    also = "" if run.name == "elementwise_grad" else "; pass allow_unused=True to get None"
-    return f"{run.name}: the result does not depend on {run.where(j)}{how}. A derivative of 0 would be another thing{also}"
+    ask = "" if run.name == "elementwise_grad" else "; pass allow_unused=True to get None"
+    what = f"{run.name}: the result does not depend on {run.where(j)}{how}"
+    return f"{what}. A derivative of 0 would be another thing{ask}"
 
 
 def check_scalar(run: Run, holomorphic: bool = False) -> None:
@@ -469,7 +474,9 @@ def check_holomorphic(run: Run, gs: Sequence[Any], found: Sequence[Any]) -> None
     turned = run.pull([g * 1j for g in gs], False)
     for g, t in zip(found, turned, strict=True):
         if g is not None and not _close(t, 1j * data_of(g)):
-            raise ValueError(f"{run.name}: the function is not holomorphic: it goes through abs, conj, real or the like")
+            raise ValueError(
+                f"{run.name}: the function is not holomorphic; it goes through abs, conj, real or their like"
+            )
 
 
 def _check_elementwise(run: Run, gs: Sequence[Any]) -> None:
