@@ -14,6 +14,7 @@ from . import (
     rules as rules,
     tree as tree,
 )
+from .batching.vmap import vmap as vmap
 from .declare import CONSTANT, FUNCTIONS, UFUNCS
 from .function import Function as Function
 from .functions import (
