@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from . import reverse, tree
-from ._standin import vmap
+from .batching.vmap import vmap
 from .transforms import (
     Run,
     as_array,
