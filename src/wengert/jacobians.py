@@ -63,7 +63,7 @@ def jacobian(
 
     Blocks have the dtype of the argument, and are complex where the result is: of a real argument and a complex result,
     dy/dx; of a complex argument and a real result, dy/dRe + i dy/dIm, as `grad` has it. These take a second walk where
-    the unit vectors start from the complex side. A result that does not depend on an argument that another one depends
+    the unit vectors start from the complex side, and `holomorphic` two more, which find out whether f is. A result that does not depend on an argument that another one depends
     on has zeros there.
 
     Raises:

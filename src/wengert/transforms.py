@@ -17,6 +17,7 @@ import numpy as np
 from numpy import ndarray
 
 from . import forward, reverse, tree
+from .batching.array import memory
 from .recording import recorded, recording
 from .variable import Variable, as_cotangent, as_data, check_cotangent, data_of, is_inexact, wrap
 
@@ -500,4 +501,4 @@ def _close(actual: Any, expected: Any) -> bool:
     """Equal up to rounding, relative to the largest element."""
     scale = np.max(np.abs(expected), initial=0, where=np.isfinite(expected))
     tolerance = 1e-2 * np.finfo(actual.dtype).eps ** 0.5 * scale
-    return bool(np.allclose(actual, expected, rtol=0, atol=tolerance, equal_nan=True))
+    return bool(np.all(memory(np.isclose(actual, expected, rtol=0, atol=tolerance, equal_nan=True))))
