@@ -63,8 +63,8 @@ def jacobian(
 
     Blocks have the dtype of the argument, and are complex where the result is: of a real argument and a complex result,
     dy/dx; of a complex argument and a real result, dy/dRe + i dy/dIm, as `grad` has it. These take a second walk where
-    the unit vectors start from the complex side, and `holomorphic` two more, which find out whether f is. A result that does not depend on an argument that another one depends
-    on has zeros there.
+    the unit vectors start from the complex side, and `holomorphic` two more, which find out whether f is. A result that
+    does not depend on an argument that another one depends on has zeros there.
 
     Raises:
         TypeError: a leaf is not floating-point, or both a result and an argument are complex and `holomorphic` is not
@@ -182,9 +182,8 @@ def _check_kinds(run: Run, holomorphic: bool, second: bool = False) -> None:
 
 def _check_field(run: Run, single: bool) -> None:
     """Refuse a result that is not like the arguments."""
-    built = (
-        run.arguments[0] if single else tree.Structure(tuple, tuple(range(len(run.arguments))), tuple(run.arguments))
-    )
+    parts = tuple(run.arguments)
+    built = parts[0] if single else tree.Structure(tuple, tuple(range(len(parts))), parts)
     shapes = [x.shape for x in run.xs], [y.shape for y in run.ys]
     if run.result != built or shapes[0] != shapes[1]:
         raise ValueError(
