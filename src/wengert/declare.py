@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy import generic, ndarray
 
-from .batching.array import BatchedError
+from .batching.array import BatchedError, looped, one_by_one
 from .function import Pick, give
 from .operation import Binary, General, Linear, Rule, Several, Unary, unbroadcast
 from .recording import recording
@@ -316,7 +316,7 @@ def linear(
 
         def op(x: Any, /, *args: Any, **kwargs: Any) -> Any:
             if not isinstance(x, Variable):
-                return compute(x, *args, **kwargs)
+                return one_by_one(compute, x, *args, **kwargs)
             a = x._data
             p = x._node
             if p is not None and (mode := recording()) is not True:
@@ -328,6 +328,8 @@ def linear(
                 args, kwargs = own_arguments(args, label), own_arguments(kwargs, label)
             try:
                 z = compute(a, *args, **kwargs)
+            except BatchedError:
+                return looped(op, (x, *args), kwargs)
             except (ValueError, TypeError) as error:
                 raise explained(error, op, (a,)) from None
             if p is None or z.dtype.kind not in "fc":
@@ -378,6 +380,8 @@ def general(
         kwargs = own_arguments(kwargs, name)
         try:
             z = function(*xs, **kwargs)
+        except BatchedError:
+            return looped(op, inputs, kwargs)
         except (ValueError, TypeError) as error:
             raise explained(error, op, tuple(xs)) from None
         if not any([isinstance(v, Variable) for v in inputs]):
@@ -425,7 +429,10 @@ def several(name: str, function: Any, pulls: Any, pushes: Any) -> Any:
                 return mode.call(op, inputs, kwargs)
             tracked = False
         kwargs = own_arguments(kwargs, name)
-        zs = function(*xs, **kwargs)
+        try:
+            zs = function(*xs, **kwargs)
+        except BatchedError:
+            return looped(op, inputs, kwargs)
         if not any([isinstance(v, Variable) for v in inputs]):
             return zs
         nodes: list[Any] = [None] * len(zs)
