@@ -490,6 +490,26 @@ def test_writing_into_arrays():
     np.testing.assert_allclose(wg.hessian(f)(x), differences(wg.jacrev(f), x), atol=1e-8)
 
 
+def test_under_recorders():
+    x = RNG.standard_normal(3)
+    with wg.debug(), wg.Tape() as tape:
+        np.testing.assert_allclose(wg.jacrev(np.sin)(x), np.diag(np.cos(x)))
+        np.testing.assert_allclose(wg.jacfwd(np.sin)(x), np.diag(np.cos(x)))
+        np.testing.assert_allclose(wg.hessian(lambda x: np.sum(x**3))(x), np.diag(6 * x))
+    assert "sin" in [entry.operation for entry in tape]
+    raises = pytest.raises(FloatingPointError, match="flows into the result of Multiply holds (nan|inf)")
+    with raises, np.errstate(divide="ignore"), wg.debug():
+        wg.jacrev(lambda x: np.sqrt(2 * x))(np.zeros(3))
+
+
+def test_containers_without_leaves():
+    assert wg.jacobian(lambda p: p)({}) == {}
+    assert wg.hessian(lambda p, x: x * x, (0, 1))({}, 1.0) == ({}, ({}, 2.0))
+    assert wg.hvp(lambda p, x: x * x, ({}, 1.0), ({}, 3.0)) == ({}, 6.0)
+    assert wg.laplacian(lambda p: 1.0)({}) == 0.0
+    assert wg.divergence(lambda p: p)({}) == 0.0
+
+
 def test_zeros_and_infinities_in_a_batch():
     f = lambda x: np.where(x > 0, np.sqrt(x), 0.0)  # noqa: E731
     x = np.array([0.0, 1.0, -1.0])

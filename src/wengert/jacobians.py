@@ -496,7 +496,7 @@ def divergence(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux:
         run = Run("divergence", f, args, kwargs, positions("divergence", wanted, len(args)), has_aux)
         _check_field(run, single)
         _used(run, False)
-        (result,) = _trace(run, [np.zeros((), np.result_type(*run.ys))])
+        (result,) = _trace(run, [np.zeros((), np.result_type(*run.ys) if run.ys else float)])
         return (result, run.aux) if has_aux else result
 
     return differentiated
