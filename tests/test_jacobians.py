@@ -497,7 +497,7 @@ def test_under_recorders():
         np.testing.assert_allclose(wg.jacfwd(np.sin)(x), np.diag(np.cos(x)))
         np.testing.assert_allclose(wg.hessian(lambda x: np.sum(x**3))(x), np.diag(6 * x))
     assert "sin" in [entry.operation for entry in tape]
-    raises = pytest.raises(FloatingPointError, match="flows into the result of Multiply holds (nan|inf)")
+    raises = pytest.raises(FloatingPointError, match=r"flows into the result of Multiply holds (nan|inf)")
     with raises, np.errstate(divide="ignore"), wg.debug():
         wg.jacrev(lambda x: np.sqrt(2 * x))(np.zeros(3))
 
