@@ -58,9 +58,9 @@ def jacobian(
         allow_unused: give None, instead of an error, for a leaf that no result depends on.
 
     One run of f, and one walk with a batch of as many unit vectors as the results (reverse) or arguments (forward) have
-    elements: the NumPy calls of one `vjp` or `jvp`, on arrays that are that much larger, so the work of two to three runs
-    of f for each unit vector. It takes several batches where one would have more than `jacobians.LIMIT` bytes (2**28)
-    at the ends.
+    elements: the NumPy calls of one `vjp` or `jvp`, on arrays that are that much larger, so the work of two to three
+    runs of f for each unit vector. It takes several batches where one would have more than `jacobians.LIMIT` bytes
+    (2**28) at the ends.
 
     Blocks have the dtype of the argument, and are complex where the result is: of a real argument and a complex result,
     dy/dx; of a complex argument and a real result, dy/dRe + i dy/dIm, as `grad` has it. These take a second walk where

@@ -206,8 +206,8 @@ def value_and_grad(
         holomorphic: of a complex scalar function of complex arguments, give the complex derivative df/dz.
 
     One run of f and one walk back (of a holomorphic function two, which find out whether it is): the work of three to
-    four runs of f, whatever the arguments' sizes. Gradients have the structure, shapes and dtypes of the arguments; of a
-    complex argument of a real f, dL/dRe + i dL/dIm.
+    four runs of f, whatever the arguments' sizes. Gradients have the structure, shapes and dtypes of the arguments; of
+    a complex argument of a real f, dL/dRe + i dL/dIm.
 
     Raises:
         TypeError: a leaf is not floating-point, or the result is no real scalar (no complex one, if holomorphic).
