@@ -5,6 +5,7 @@ An elementwise operation has its rows made from the domain declared beside its r
 `tests/test_rules.py` checks every row, and that there is one for every declared operation.
 """
 
+import rows_batching
 import rows_core
 import rows_cumulative
 import rows_decompositions
@@ -20,6 +21,7 @@ from wengert import rules
 rules.load()
 
 ROWS: list[Row] = [
+    *rows_batching.ROWS,
     *rows_core.ROWS,
     *rows_cumulative.ROWS,
     *rows_decompositions.ROWS,

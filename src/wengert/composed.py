@@ -31,7 +31,7 @@ def composed(function: Any, *, name: str | None = None) -> Callable[[Any], Any]:
 
         def value(*xs: Any, rebuild: Any) -> Any:
             args, kwargs = rebuild(xs)
-            return function(*args, **kwargs)
+            return one_by_one(function, *args, **kwargs)
 
         def run(xs: Any, rebuild: Any) -> tuple[list[Variable], Any]:
             with recorded():
@@ -66,6 +66,7 @@ def composed(function: Any, *, name: str | None = None) -> Callable[[Any], Any]:
 
         call.__name__ = call.__qualname__ = label
         call.__doc__ = f"`numpy.{label}` for arrays and Variables. Differentiable."
+        call.composition = composition  # type: ignore[attr-defined]
         return implements(function)(call)
 
     return declare

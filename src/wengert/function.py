@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy import generic, ndarray
 
-from .batching.array import Batched, BatchedError, example, looped
+from .batching.array import Batched, BatchedError, looped
 from .recording import Mode, recording
 from .saved import fingerprint, unchanged
 from .variable import Variable, as_data, handle_of, is_inexact, move, references, tick, tie, wrap
@@ -353,13 +353,27 @@ class Call(Node):
         held, data = (*fn.inputs, *fn.outputs), self.xs + self.zs
         if len(held) != len(data) or any([v._data is not x for v, x in zip(held, data, strict=True)]):
             fn = self.as_called(tie)  # a handle has moved on, or is gone
-        with Mode(False):
-            results = self.checked(fn.backward(*[_read_only(g) for g in gs]))
+        try:
+            with Mode(False):
+                results = self.checked(fn.backward(*[_read_only(g) for g in gs]))
+        except BatchedError:
+            kept = {k: v for k, v in self.fn.__dict__.items() if type(v) is Batched}
+            return looped(self._on_example, (tuple(gs), self.xs, self.zs, kept), {})  # type: ignore[no-any-return]
         return tuple([t._data if isinstance(t, Variable) else t for t in results])
+
+    def _on_example(self, gs: Any, xs: Any, zs: Any, kept: dict[str, Any]) -> tuple[Any, ...]:
+        """The gradients of one example of a batch, which `backward` cannot take whole."""
+        call = copy.copy(self)
+        call.xs, call.zs, call.watched, call.fn = xs, zs, [], copy.copy(self.fn)
+        call.fn.__dict__.update(kept)
+        return call._on_arrays(list(gs))
 
     def _on_variables(self, gs: list[Any]) -> tuple[Any, ...]:
         gs = [g if isinstance(g, Variable) else wrap(g, None) for g in gs]
-        results, why = self.traced(gs)
+        try:
+            results, why = self.traced(gs)
+        except BatchedError:
+            return looped(lambda *gs: self._on_variables(list(gs)), tuple(gs), {})  # type: ignore[no-any-return]
         if why is not None:
             results = self.once(self._on_arrays([g._data for g in gs]), why, gs)
         return tuple([t if t is None or isinstance(t, Variable) else wrap(t, None) for t in results])

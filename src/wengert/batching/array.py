@@ -175,7 +175,9 @@ class Batched:
     def __deepcopy__(self, memo: Any) -> Batched:
         return self.copy()
 
-    def astype(self, dtype: Any, order: Any = "K", casting: Any = "unsafe", subok: bool = True, copy: bool = True) -> Any:
+    def astype(
+        self, dtype: Any, order: Any = "K", casting: Any = "unsafe", subok: bool = True, copy: bool = True
+    ) -> Any:
         """The same values in another dtype."""
         return Batched(self.array.astype(dtype, casting=casting, copy=copy), self.level)
 
@@ -370,6 +372,11 @@ def together(results: list[Any], level: int, what: str) -> Any:
     if any([isinstance(r, Variable) for r in results]):
         return OPS["together"](results, level)
     return Batched(np.stack(results), level)
+
+
+def any_array(x: Any) -> Any:
+    """x as an array, of whatever kind it is."""
+    return x if isinstance(x, (Variable, Batched)) else np.asarray(x)
 
 
 def memory(x: Any) -> Any:

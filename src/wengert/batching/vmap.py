@@ -22,7 +22,7 @@ from ..function import Function, Node
 from ..recording import Recorder, recording
 from ..rules.shaping import stack
 from ..variable import Variable, as_data, tick
-from . import indexing, linalg, reductions, shaping  # noqa: F401  the rules
+from . import derived, indexing, linalg, reductions, shaping  # noqa: F401  the rules
 from .array import OPS, Batched, BatchedError, is_batched, looped
 
 _levels = itertools.count(1).__next__  # of a vmap inside another: a higher one

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..batching.array import any_array
 from ..composed import composed
 from ..declare import general, implements, linear
 from ..operation import spread
@@ -135,7 +136,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = np._NoValue, append:
     ends = [x if x is np._NoValue or isinstance(x, Variable) else np.asanyarray(x) for x in ends]
     if ends[0] is ends[1] is np._NoValue:
         return _diff(a, n, axis)
-    a = a if isinstance(a, Variable) else np.asanyarray(a)
+    a = any_array(a)
     one = [1 if i == axis % a.ndim else k for i, k in enumerate(a.shape)]
     before, after = [x if x is np._NoValue or x.ndim else np.broadcast_to(x, one) for x in ends]
     return _diff(np.concatenate([x for x in (before, a, after) if x is not np._NoValue], axis), n, axis)
@@ -159,7 +160,7 @@ def _gradient_value(f: Any, spacing: Any, axis: int, edge_order: Any) -> Any:
 @composed(_gradient_value, name="gradient")
 def _gradient(f: Any, spacing: Any, axis: int, edge_order: int) -> Any:
     """The formula for unequal steps, whose derivative in the coordinates is right where they are equal too."""
-    n, f = np.shape(f)[axis], f if isinstance(f, Variable) else np.asarray(f)
+    n, f = np.shape(f)[axis], any_array(f)
     steps = np.diff(spacing) if np.ndim(spacing) else spacing * np.ones(n - 1, data_of(f).real.dtype)
 
     def at(start: int, stop: int | None) -> Any:
@@ -186,7 +187,7 @@ def _gradient(f: Any, spacing: Any, axis: int, edge_order: int) -> Any:
 @implements(np.gradient)
 def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
     """`numpy.gradient` for arrays and Variables. Differentiable in f and in the spacings."""
-    f = f if isinstance(f, Variable) else np.asanyarray(f)
+    f = any_array(f)
     ndim = f.ndim
     axes = range(ndim) if axis is None else np.lib.array_utils.normalize_axis_tuple(axis, ndim)
     spacings: Any = varargs or (1.0,) * len(axes)
@@ -194,9 +195,9 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
         spacings = varargs * len(axes)
     if len(spacings) != len(axes):
         raise TypeError(f"gradient: {len(varargs)} spacings for {len(axes)} axes; give none, one number, or one each")
-    spacings = [s if isinstance(s, Variable) else np.asanyarray(s) if np.ndim(s) else s for s in spacings]
+    spacings = [any_array(s) if np.ndim(s) else s for s in spacings]
     for s in spacings:
-        if f.dtype.kind != "c" and np.asarray(data_of(s)).dtype.kind == "c":
+        if f.dtype.kind != "c" and any_array(data_of(s)).dtype.kind == "c":
             raise TypeError("gradient: a complex spacing needs complex f; use f.astype(complex)")
     results = [_gradient(f, s, i, edge_order) for s, i in zip(spacings, axes, strict=True)]
     return results[0] if len(results) == 1 else tuple(results)
@@ -207,7 +208,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
 
 @composed(np.trapezoid)
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
-    y = y if isinstance(y, Variable) else np.asarray(y)
+    y = any_array(y)
     if x is not None:
         dx = _shaped(np.diff(x), axis, y.ndim) if np.ndim(x) == 1 else np.diff(x, axis=axis)
     return np.sum(dx * (_part(y, axis, 1, None) + _part(y, axis, 0, -1)) / 2, axis)
@@ -218,7 +219,7 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 
 @composed(np.interp)
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
-    x, xp, fp = [v if isinstance(v, Variable) else np.asarray(v) for v in (x, xp, fp)]
+    x, xp, fp = [any_array(v) for v in (x, xp, fp)]
     if period is not None:
         period, left, right = np.abs(period), None, None
         x, xp = x % period, xp % period
@@ -279,14 +280,14 @@ def _mode(mode: Any, name: str) -> str:
 @implements(np.convolve)
 def convolve(a: Any, v: Any, mode: Any = "full") -> Any:
     """`numpy.convolve` for arrays and Variables. Differentiable."""
-    a, v = [x if isinstance(x, Variable) else np.asarray(x) for x in (a, v)]
+    a, v = [any_array(x) for x in (a, v)]
     a, v = [x if x.ndim else x.reshape(1) for x in (a, v)]
     return _convolve(a, v, mode=_mode(mode, "convolve"))
 
 
 @composed(np.correlate)
 def correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
-    a, v = [x if isinstance(x, Variable) else np.asarray(x) for x in (a, v)]
+    a, v = [any_array(x) for x in (a, v)]
     n, m, mode = a.shape[0], v.shape[0], _mode(mode, "correlate")
     start, length = _window(n, m, mode)
     if n < m:  # NumPy exchanges the two and turns the result round
@@ -323,7 +324,7 @@ def _sinc_derivative(x: Any, n: int) -> Any:
     for k in range(n + 12, (n + 1) // 2 - 1, -1):  # Horner's scheme; the terms at the end are below 1e-17
         power = 2 * k - n
         series = series * near * near / ((power + 1) * (power + 2)) + (-1) ** k / (2 * k + 1)
-    return np.asarray(np.where(small, series * (near if n % 2 else 1), z) * pi**n, x.dtype)
+    return (np.where(small, series * (near if n % 2 else 1), z) * pi**n).astype(x.dtype)
 
 
 @linear(None, name="sinc_derivative", call=_sinc_derivative, push=lambda t, _z, x, n: t * sinc_derivative(x, n + 1))
@@ -351,7 +352,7 @@ def _bessel_i(x: Any, n: int) -> Any:
     for k in range(28, 0, -1):
         tail = tail * ((2 * k - 1) ** 2 - 4 * n * n) / (8 * k * far) + 1
     tail = tail * np.exp(far) / (sqrt(2 * pi) * np.sqrt(far)) * (np.sign(x) if n % 2 else 1)
-    return np.asarray(np.where(np.abs(x) <= 30, series, tail), x.dtype)
+    return np.where(np.abs(x) <= 30, series, tail).astype(x.dtype)
 
 
 def _bessel_slope(x: Any, n: int) -> Any:

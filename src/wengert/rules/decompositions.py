@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..batching.array import memory
 from ..declare import implements, linear, several
 from ..variable import data_of
 from . import norms, solving
@@ -81,7 +82,8 @@ def _blocks(x_shape: tuple[int, ...], q: Any, r: Any) -> tuple[int, Any, Any]:
     """The first k = min(m, n) columns of q, and the triangle that belongs to them."""
     k = min(x_shape[-2:])
     diag = np.abs(data_of(diagonal(r[..., :k, :k])))
-    if np.any(diag <= diag.shape[-1] * np.finfo(diag.dtype).eps * np.max(diag, axis=-1, keepdims=True, initial=0)):
+    least = diag.shape[-1] * np.finfo(diag.dtype).eps * np.max(diag, axis=-1, keepdims=True, initial=0)
+    if np.any(memory(diag <= least)):
         raise np.linalg.LinAlgError("qr: the columns are linearly dependent, where Q and R have no derivative")
     return k, q[..., :k], r[..., :k, :k]
 
@@ -150,7 +152,8 @@ def _skew(k: Any) -> Any:
 def _independent(name: str, of: str, bad: Any, scale: Any) -> None:
     """Refuse a loss for which `bad`, where it should vanish, does not in comparison with `scale`."""
     bad, scale = np.abs(data_of(bad)), np.abs(data_of(scale))
-    if np.any(bad > np.sqrt(np.finfo(bad.dtype).eps) * np.max(scale, axis=(-2, -1), keepdims=True, initial=0)):
+    most = np.sqrt(np.finfo(bad.dtype).eps) * np.max(scale, axis=(-2, -1), keepdims=True, initial=0)
+    if np.any(memory(bad > most)):
         raise np.linalg.LinAlgError(
             f"{name}: the derivative is not determined: the result depends on the choice of {of}, or cannot be told "
             "from one that does; use what needs no such choice (a norm, a trace, inv, eigvalsh or svdvals alone)"
@@ -169,7 +172,7 @@ def _inverse_gaps(w: Any, same: Any) -> Any:
 
 def _shared(g: Any, same: Any) -> Any:
     """Repeated values share their cotangents equally: the subgradient of least norm."""
-    share = same / np.asarray(np.sum(same, axis=-1, keepdims=True), np.abs(data_of(g)).dtype)
+    share = same / np.sum(same, axis=-1, keepdims=True).astype(np.abs(data_of(g)).dtype)
     return (share @ g[..., None])[..., 0]
 
 
@@ -197,7 +200,7 @@ def _check_choice(name: str, same: Any, k: Any, g: Any, w: Any) -> None:
     if k.dtype.kind == "c":
         phases = masked(np.eye(k.shape[-1], dtype=bool), np.imag(k))
         _independent(name, "the phases of complex vectors", phases, _weights(k, g, w))
-    if np.sum(same) > same[..., 0].size:
+    if np.sum(memory(same)) > memory(same[..., 0]).size:
         _independent(name, "the vectors of a repeated value", _told_apart(same, k, g, w), _weights(k, g, w))
 
 
@@ -254,7 +257,7 @@ def eigvalsh(g: Any, z: Any, x: Any, UPLO: Any = "L") -> Any:
 def _check_defective(name: str, same: Any, v: Any) -> None:
     if np.sum(same) > same[..., 0].size:
         s = np.linalg.svdvals(data_of(v))
-        if np.any(s[..., -1] <= 100 * s.shape[-1] * np.finfo(s.dtype).eps * s[..., 0]):
+        if np.any(memory(s[..., -1] <= 100 * s.shape[-1] * np.finfo(s.dtype).eps * s[..., 0])):
             raise np.linalg.LinAlgError(
                 f"{name}: the matrix has too few eigenvectors (it is defective), and its eigenvalues no derivative"
             )
@@ -332,7 +335,7 @@ def _divisors(s: Any) -> tuple[Any, Any, Any, Any]:
 def _check_svd(name: str, same: Any, zero: Any, both: Any, apart: Any, g: Any, s: Any) -> None:
     """`_check_choice` for the sum `both`; for the difference `apart` too where a singular value is zero."""
     _check_choice(name, same, both, g, s)
-    if zero.any():
+    if np.any(memory(zero)):
         diag = np.eye(s.shape[-1], dtype=bool)
         k, g = data_of(apart), data_of(g)
         bad = np.abs(np.where(diag, np.imag(k), k)) * zero[..., :, None] + masked(diag, np.abs(g)[..., None, :])

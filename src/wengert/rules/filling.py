@@ -369,7 +369,7 @@ _choose = general(
 def choose(a: Any, choices: Any, out: Any = None, mode: Any = "raise") -> Any:
     """`numpy.choose` for arrays and Variables. Differentiable in the choices; `a` is a constant."""
     no_out("choose", out)
-    return _choose(*choices, a=np.array(data_of(a)), mode=mode)
+    return _choose(*choices, a=np.copy(data_of(a)), mode=mode)
 
 
 def _selected(i: int, g: Any, _z: Any, xs: Any, *, conditions: Any) -> Any:
@@ -390,7 +390,7 @@ _select = general(
 @implements(np.select)
 def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     """`numpy.select` for arrays and Variables. Differentiable in the choices; conditions are constants."""
-    return _select(*choicelist, default, conditions=[np.array(data_of(c)) for c in condlist])
+    return _select(*choicelist, default, conditions=[np.copy(data_of(c)) for c in condlist])
 
 
 @implements(np.piecewise)

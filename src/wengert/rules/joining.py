@@ -8,6 +8,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from ..batching.array import Batched
 from ..composed import composed
 from ..declare import general, implements, linear
 from ..variable import Variable, data_of
@@ -17,7 +18,7 @@ from .shaping import array, astype, concatenate
 
 def as_array(x: Any) -> Any:
     """x as an array or a Variable; nested lists may hold Variables."""
-    return x if isinstance(x, (Variable, ndarray)) else array(x)
+    return x if isinstance(x, (Variable, ndarray, Batched)) else array(x)
 
 
 def no_out(name: str, out: Any) -> None:
@@ -209,7 +210,7 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     a = as_array(a)
     if axis is None or not a.ndim:
         a, axis = a.reshape(-1), 0
-    return _repeat(a, np.array(data_of(repeats)), normalize_axis_index(axis, a.ndim))
+    return _repeat(a, np.copy(data_of(repeats)), normalize_axis_index(axis, a.ndim))
 
 
 @implements(np.resize)
@@ -296,7 +297,7 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: Any = "r
     """`numpy.take` for arrays and Variables. Differentiable."""
     no_out("take", out)
     if not isinstance(indices, int):
-        indices = np.array(data_of(indices))
+        indices = np.copy(data_of(indices))
         indices = indices if indices.size else indices.astype(np.intp)
     return _take(a, indices, axis, mode)
 
@@ -334,7 +335,7 @@ def _take_along_axis(g: Any, _z: Any, x_shape: Any, indices: Any, axis: Any) -> 
 @implements(np.take_along_axis)
 def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     """`numpy.take_along_axis` for arrays and Variables. Differentiable in the array; indices are constants."""
-    return _take_along_axis(arr, np.array(data_of(indices)), axis)
+    return _take_along_axis(arr, np.copy(data_of(indices)), axis)
 
 
 @implements(np.delete)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..batching.array import any_array
 from ..declare import general, implements, product
 from ..operation import spread, unbroadcast
 from .indexing import put
@@ -53,7 +54,7 @@ def _tensordot_y(g: Any, _z: Any, x: Any, y: Any, *, axes: Any) -> Any:
 
 _tensordot = general(
     "tensordot",
-    lambda x, y, *, axes: np.asarray(np.tensordot(x, y, axes)),
+    lambda x, y, *, axes: np.tensordot(x, y, axes),
     (_tensordot_x, _tensordot_y),
     (
         lambda t, _z, _x, y, *, axes: np.tensordot(t, y, axes),
@@ -117,7 +118,7 @@ def _einsum_push(i: int, t: Any, _z: Any, xs: Any, *, terms: Any, output: str, *
 
 _einsum = general(
     "einsum",
-    lambda *xs, terms, output, call, options: np.asarray(call(*xs, **options)),
+    lambda *xs, terms, output, call, options: any_array(call(*xs, **options)),
     _einsum_pull,
     _einsum_push,
     reads=(False, True),

@@ -21,7 +21,7 @@ def _winners(values: Any, best: Any, axis: Any) -> Any:
     """Which values are the extreme along axis: 1/k each for k tied ones."""
     values = data_of(values)
     won = values == best(values, axis=axis, keepdims=True)
-    return won / np.asarray(np.sum(won, axis=axis, keepdims=True), values.dtype)
+    return won / np.sum(won, axis=axis, keepdims=True).astype(values.dtype)
 
 
 def _vector(x: Any, z: Any, ord: Any, axis: Any) -> Any:
@@ -48,7 +48,7 @@ def _spectral(x: Any, ord: Any, axis: Any) -> Any:
     s, share = data_of(s), 1.0
     if ord != "nuc":
         same = repeated(s)[..., 0 if ord == 2 else -1, :]
-        share = same / np.asarray(np.sum(same, axis=-1, keepdims=True), s.dtype)
+        share = same / np.sum(same, axis=-1, keepdims=True).astype(s.dtype)
     return np.moveaxis((u * (share * ~vanishing(s))[..., None, :]) @ vh, (-2, -1), axis)
 
 

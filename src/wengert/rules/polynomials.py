@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..batching.array import any_array
 from ..composed import composed
 from ..declare import implements, linear
 from ..variable import Variable, data_of, wrap
@@ -18,7 +19,7 @@ def coefficients(p: Any) -> Any:
     """p with one axis at least: an array, a Variable, a poly1d, or a sequence that may hold Variables."""
     if isinstance(p, np.poly1d):
         return p.coeffs
-    p = array(p) if isinstance(p, (list, tuple)) else p if isinstance(p, Variable) else np.asarray(p)
+    p = array(p) if isinstance(p, (list, tuple)) else any_array(p)
     return p if p.ndim else p.reshape(1)
 
 
@@ -326,7 +327,7 @@ def _complex(x: Any) -> Any:
 
 
 def _complex_below_zero(x: Any) -> Any:
-    x = x if isinstance(x, Variable) else np.asarray(x)
+    x = any_array(x)
     return _complex(x) if np.any(np.isreal(data_of(x)) & (data_of(x) < 0)) else x
 
 
@@ -361,5 +362,5 @@ def emath_logn(n: Any, x: Any) -> Any:
 @implements(np.emath.power)
 def emath_power(x: Any, p: Any) -> Any:
     """`numpy.emath.power` for arrays and Variables. Differentiable."""
-    x, p = _complex_below_zero(x), p if isinstance(p, Variable) else np.asarray(p)
+    x, p = _complex_below_zero(x), any_array(p)
     return np.power(x, p * 1.0 if np.any(np.isreal(data_of(p)) & (data_of(p) < 0)) else p)

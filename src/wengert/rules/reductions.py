@@ -41,7 +41,7 @@ def counted(shape: tuple[int, ...], axis: Any, where: Any) -> Any:
     """The number of elements that are reduced to one, out of those that `where` selects; axes kept."""
     if everywhere(where):
         return count(shape, axis)
-    return np.sum(spread(np.asarray(data_of(where)), shape), axis, dtype=np.intp, keepdims=True)
+    return np.sum(np.broadcast_to(data_of(where), shape), axis, dtype=np.intp, keepdims=True)
 
 
 def everywhere(where: Any) -> bool:
@@ -84,7 +84,7 @@ def mean(
         g = g / count(x_shape, axis)
         return spread(g if axis is None else kept(g, x_shape, axis, keepdims), x_shape)
     n = np.maximum(counted(x_shape, axis, where), 1)  # where nothing is selected, nothing flows
-    return selected(spread(kept(g, x_shape, axis, keepdims) / np.asarray(n, g.dtype), x_shape), where)
+    return selected(spread(kept(g, x_shape, axis, keepdims) / n.astype(g.dtype), x_shape), where)
 
 
 # ---- variance and standard deviation ------------------------------------------------------------------------
@@ -95,7 +95,7 @@ def _degrees(x: Any, axis: Any, ddof: Any, correction: Any, where: Any = True) -
     n = counted(x.shape, axis, where) - (ddof if correction in (None, np._NoValue) else correction)
     if everywhere(where):
         return np.float64(n).item() or np.nan
-    return np.asarray(np.where(n == 0, np.nan, n), np.real(x).dtype)
+    return np.where(n == 0, np.nan, n).astype(np.real(x).dtype)
 
 
 def _centred(x: Any, axis: Any, where: Any) -> Any:
@@ -260,7 +260,7 @@ def _winners(g: Any, z: Any, x: Any, axis: Any, keepdims: Any, initial: Any, whe
     k = won.sum(axis, keepdims=True)
     if initial is not np._NoValue:
         k = k + (z == initial)
-    return won / np.asarray(np.maximum(k, 1), g.dtype)
+    return won / np.maximum(k, 1).astype(g.dtype)
 
 
 def _push_extreme(t, z, x, axis=None, keepdims=False, initial=np._NoValue, where=True):  # type: ignore[no-untyped-def]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import forward, reverse
+from ..batching.array import any_array, memory
 from ..declare import constant_functions, general, implements, linear, several
 from ..recording import recorded
 from ..variable import Variable, data_of, wrap
@@ -130,7 +131,7 @@ def _cofactors(z: Any, x: Any) -> Any:
     try:
         inverse = np.linalg.inv(a)
         size = np.sum(np.abs(inverse) ** 2, axis=(-2, -1)) * np.sum(np.abs(a) ** 2, axis=(-2, -1))
-        regular = bool(np.all(np.sqrt(size) < 1e-3 / np.finfo(a.dtype).eps))
+        regular = bool(np.all(memory(np.sqrt(size)) < 1e-3 / np.finfo(a.dtype).eps))
     except np.linalg.LinAlgError:
         regular = False
     if regular:
@@ -224,10 +225,10 @@ def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = _NOT
     s = np.linalg.svd(data_of(a), compute_uv=False, hermitian=hermitian)
     largest = np.max(s, axis=-1, keepdims=True)
     noise = 10 * max(a.shape[-2:]) * np.finfo(s.dtype).eps * largest
-    if not np.any((s > noise) & (s <= np.asarray(relative)[..., None] * largest)):
+    if not np.any(memory((s > noise) & (s <= any_array(relative)[..., None] * largest))):
         return _pinv(a, **options)
     u, s, vh = np.linalg.svd(np.conj(a), full_matrices=False, hermitian=hermitian)
-    kept = data_of(s) > np.asarray(relative)[..., None] * np.max(data_of(s), axis=-1, keepdims=True)
+    kept = data_of(s) > any_array(relative)[..., None] * np.max(data_of(s), axis=-1, keepdims=True)
     s = np.where(kept, 1 / np.where(kept, s, 1), 0)
     return np.matmul(_t(vh), s[..., None] * _t(u))
 
@@ -330,7 +331,7 @@ def multi_dot(arrays: Any, *, out: Any = None) -> Any:
     """
     if out is not None:
         raise TypeError("multi_dot: out= would write a tracked result into a plain array; leave it out")
-    arrays = [x if isinstance(x, Variable) else np.asarray(x) for x in arrays]
+    arrays = [any_array(x) for x in arrays]
     if len(arrays) < 2:
         raise ValueError("Expecting at least two arrays.")
     if len(arrays) == 2:

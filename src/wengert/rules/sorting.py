@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..composed import composed
+from ..batching.array import Batched, memory
 from ..declare import constant_functions, implements, linear
 from ..variable import Variable, data_of
 from . import reductions
@@ -35,7 +36,13 @@ def refuse_out(name: str, out: Any) -> None:
 
 def as_array(x: Any) -> Any:
     """x as a Variable where there is one in it, else as an array."""
-    return x if isinstance(x, (Variable, np.ndarray)) else array(x) if isinstance(x, (list, tuple)) else np.asarray(x)
+    return (
+        x
+        if isinstance(x, (Variable, np.ndarray, Batched))
+        else array(x)
+        if isinstance(x, (list, tuple))
+        else np.asarray(x)
+    )
 
 
 # ---- sort and partition: the same elements, moved along an axis ---------------------------------------------
@@ -52,7 +59,7 @@ def _from_lines(x: Any, shape: Any, axis: Any) -> Any:
 
 def _along(x: Any, index: Any) -> Any:
     """The elements of x at an index array along the last axis."""
-    return x[(*np.indices(index.shape, sparse=True)[:-1], index)]
+    return np.take_along_axis(x, index, -1)
 
 
 def _inverse(order: Any) -> Any:
@@ -63,10 +70,9 @@ def _inverse(order: Any) -> Any:
 
 def _shared(g: Any, values: Any) -> Any:
     """g, with the mean over each run of equal values along the last axis in place of its elements."""
-    same = np.zeros(values.shape, bool)
     a, b = values[..., :-1], values[..., 1:]
-    same[..., 1:] = (a == b) | ((a != a) & (b != b))
-    if not same.any():
+    same = np.concatenate([np.zeros_like(values[..., :1], bool), (a == b) | ((a != a) & (b != b))], -1)
+    if not np.any(memory(same)):
         return g
     run = np.cumsum(~same.reshape(-1)) - 1
     size = np.bincount(run)

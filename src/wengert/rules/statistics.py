@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..batching.array import Batched, memory
 from ..composed import composed
 from ..declare import implements, linear
 from ..variable import Variable, data_of
@@ -38,7 +39,7 @@ def _weights_along(weights: Any, shape: tuple[int, ...], axes: Any) -> Any:
 @implements(np.average)
 def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False) -> Any:
     """`numpy.average` for arrays and Variables. Differentiable in both; so is the sum of weights."""
-    if not isinstance(a, Variable) and not isinstance(weights, Variable):
+    if not isinstance(a, (Variable, Batched)) and not isinstance(weights, (Variable, Batched)):
         return _np.average(a, axis, weights, returned, keepdims=keepdims)
     a, keepdims = as_array(a), keeps(keepdims)
     axes = None if axis is None else np.lib.array_utils.normalize_axis_tuple(axis, a.ndim, argname="axis")
@@ -49,7 +50,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
         w = _weights_along(as_array(weights), a.shape, axes)
         dtype = np.result_type(a.dtype, w.dtype, *([] if a.dtype.kind in "fc" else ["f8"]))
         total = np.sum(w, axes, dtype=dtype, keepdims=keepdims)
-        if np.any(total == 0.0):
+        if np.any(memory(data_of(total)) == 0.0):
             raise ZeroDivisionError("average: weights= sum to zero and cannot be normalized")
         a, w = [x if x.dtype == dtype else astype(x, dtype) for x in (a, w)]
         z = np.sum(a * w, axes, keepdims=keepdims) / total

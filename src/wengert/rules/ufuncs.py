@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..batching.array import any_array, memory
 from ..composed import composed
 from ..declare import constant_functions, elementwise, general, implements, refused_functions
 from ..variable import Variable, data_of
@@ -142,7 +143,7 @@ def reduce(
     where: Any = True,
 ) -> Any:
     """`ufunc.reduce` for arrays and Variables. Differentiable where the ufunc is."""
-    x = _as(np.asarray(x) if not isinstance(x, Variable) else x, dtype)
+    x = _as(any_array(x), dtype)
     shape = x.shape
     if axis is None:
         axes = tuple(range(x.ndim))
@@ -183,7 +184,7 @@ def _folded(ufunc: Any, x: Any, initial: Any, where: Any) -> Any:
 
 def _log_sum_exp(x: Any) -> Any:
     top = np.max(data_of(x), 0)
-    if not np.all(np.isfinite(top)):  # the ufunc's own rule knows what the same infinity twice gives
+    if not np.all(memory(np.isfinite(top))):  # the ufunc's own rule knows what the same infinity twice gives
         return _folded(np.logaddexp, x, None, None)
     return np.log(np.sum(np.exp(x - top), 0)) + top
 
