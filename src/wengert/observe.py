@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .batching.array import memory
 from .recording import Recorder
 from .variable import Variable, data_of, info_of, wrap
 
@@ -95,8 +96,8 @@ class Debug(Recorder):
                 continue
             if r._node is not None:
                 info_of(r._node).line = line
-            if not np.all(np.isfinite(r._data)):
-                raise FloatingPointError(self._report(f"{name_of(op)} made {_worst(r._data)}", line, args))
+            if not np.all(np.isfinite(memory(r._data))):
+                raise FloatingPointError(self._report(f"{name_of(op)} made {_worst(memory(r._data))}", line, args))
             self.recent.append(f"{name_of(op)} of shape {r.shape} at {line}")
         return result
 
@@ -105,8 +106,8 @@ class Debug(Recorder):
         line = (info and info.line) or "a line outside debug()"
         name = type(node).__name__
         for g in gy if isinstance(gy, list) else [gy]:
-            if g is not None and not np.all(np.isfinite(g)):
-                what = f"backward: the gradient that flows into the result of {name} holds {_worst(g)}"
+            if g is not None and not np.all(np.isfinite(memory(g))):
+                what = f"backward: the gradient that flows into the result of {name} holds {_worst(memory(g))}"
                 raise FloatingPointError(self._report(what, line, ()))
         self.recent.append(f"backward through {name} recorded at {line}")
 

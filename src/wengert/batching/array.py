@@ -36,7 +36,7 @@ def _leaves(what: str) -> BatchedError:
 
 
 class Batched:
-    """An array for each example of a batch. `array` has the batch as its first axis; everything else is one example's."""
+    """An array for each example of a batch. The first axis of `array` is the batch; all else is one example's."""
 
     __slots__ = ("array", "level")
     array: Any  # an ndarray, or a Batched of a lower level
@@ -285,9 +285,10 @@ def leader(*xs: Any) -> Any:
     """The array of the highest level among xs, for NumPy's `like=`; None where all are NumPy's own."""
     found, top = None, 0
     for x in xs:
-        for item in x if type(x) is tuple else (x,):
-            if type(item) is Batched and item.level > top:
-                found, top = item, item.level
+        if type(x) in (tuple, list):
+            x = leader(*x)
+        if type(x) is Batched and x.level > top:
+            found, top = x, x.level
     return found
 
 
@@ -413,7 +414,7 @@ def one_by_one(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> An
         return looped(function, args, kwargs)
 
 
-def by_example(function: Callable[..., Any]) -> Callable[..., Any]:
+def by_example(function: Callable[..., Any]) -> Any:
     """A function that runs on one example after the other where it cannot take a batch."""
 
     @functools.wraps(function)

@@ -77,11 +77,11 @@ def _parts(x: Any, key: Any, level: int) -> list[Any]:
         if isinstance(k, (bool, np.bool_)) or (isinstance(k, (ndarray, Batched)) and k.dtype == bool):
             if type(k) is Batched:
                 raise BatchedError(
-                    "vmap: x[mask] has a length of its own in every example; use np.where(mask, x, 0), or sum(where=mask)"
+                    "vmap: x[mask] has a length of its own in every example; use np.where(mask, x, 0), or where=mask"
                 )
             if not np.ndim(k):
                 raise BatchedError("vmap: x[True] runs on one example after the other")
-            parts += np.nonzero(k)
+            parts += np.nonzero(np.asarray(k))
         else:
             parts.append(k)
     taken = sum([k is not None and k is not Ellipsis for k in parts])
@@ -144,7 +144,7 @@ def _write_where(x: Batched, mask: Batched, v: Any) -> None:
             "vmap: x[mask] = v with a v for each place: their number differs between examples; use "
             "np.where(mask, v, x) with a v of x's shape"
         )
-    m = np.reshape(mask, mask.shape + (1,) * (x.ndim - mask.ndim))
+    m: Any = np.reshape(mask, mask.shape + (1,) * (x.ndim - mask.ndim))
     np.copyto(x.array, ranked(v, x.level, x.ndim), where=m.array if m.level == x.level else m, casting="unsafe")
 
 

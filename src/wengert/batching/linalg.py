@@ -29,9 +29,8 @@ def matmul(level: int, x: Any, y: Any, out: Any = None, **kwargs: Any) -> Any:
         if nx == 2 and ny == 2:  # the rows of all examples
             z = np.matmul(a.reshape(a.shape[0] * a.shape[1], a.shape[2]), b)
             return Batched(z.reshape(*a.shape[:2], b.shape[-1]), level)
-    elif own_y and not own_x:
-        if ny == 1 and nx <= 2:  # the examples are the rows
-            return Batched(np.matmul(b, np.transpose(a)), level)
+    elif own_y and not own_x and ny == 1 and nx <= 2:  # the examples are the rows
+        return Batched(np.matmul(b, np.transpose(a)), level)
     # in general: stacks of matrices
     left = a[..., None, :] if nx == 1 else a
     right = b[..., None] if ny == 1 else b

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from .reductions import shifted
 METHODS["at"] = add_at
 
 
-def rule(*functions: Any) -> Any:
+def rule(*functions: Any) -> Callable[[Any], Any]:
     """Decorates the rule of these functions of NumPy."""
 
     def register(f: Any) -> Any:

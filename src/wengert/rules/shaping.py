@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..batching.array import leader
 from ..declare import general, implements, linear
 from ..operation import unbroadcast
 from ..variable import Variable, data_of, wrap
@@ -147,7 +148,7 @@ def array(data: Any, dtype: Any = None) -> Any:
     elif isinstance(data, Variable):
         z = copy(data)
     else:
-        return np.array(data, dtype=dtype)
+        return np.array(data, dtype=dtype, like=leader(data))
     return z if dtype is None else astype(z, dtype)
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..composed import composed
 from ..batching.array import Batched, memory
+from ..composed import composed
 from ..declare import constant_functions, implements, linear
 from ..variable import Variable, data_of
 from . import reductions

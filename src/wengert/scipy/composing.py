@@ -10,6 +10,7 @@ import numpy as np
 from numpy import ndarray
 
 from .. import declare, forward, reverse
+from ..batching.array import by_example
 from ..recording import recorded
 from ..variable import Variable, wrap
 
@@ -65,7 +66,7 @@ def composed(function: Any, where: str) -> Callable[[Any], Any]:
                 return next(parts)
             return tuple([next(parts) if _has_derivative(part) else part for part in result])
 
-        return documented(call, name, where)
+        return documented(by_example(call), name, where)
 
     return declare_composition
 

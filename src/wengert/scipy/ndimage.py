@@ -11,7 +11,8 @@ try:
 except ImportError as error:
     raise ImportError("wengert.scipy needs SciPy: pip install 'wengert[scipy]'") from error
 
-from ..variable import Variable, data_of
+from ..batching.array import any_array
+from ..variable import data_of
 from .composing import composed
 from .signal import convolve as full_convolve
 
@@ -43,8 +44,8 @@ def _continued(x: Any, widths: list[tuple[int, int]], modes: list[str], cval: An
 
 def _correlated(x: Any, weights: Any, mode: Any, cval: Any, origin: Any, axes: Any = None) -> Any:
     """For each element: the sum of the weights times the elements around it."""
-    x = x if isinstance(x, Variable) else np.asarray(x)
-    weights = weights if isinstance(weights, Variable) else np.asarray(weights)
+    x = any_array(x)
+    weights = any_array(weights)
     axes = range(x.ndim) if axes is None else [axes] if np.ndim(axes) == 0 else axes
     axes = [int(a) % x.ndim for a in axes]
     shape, modes, origins = [1] * x.ndim, ["reflect"] * x.ndim, [0] * x.ndim
@@ -59,7 +60,7 @@ def _correlated(x: Any, weights: Any, mode: Any, cval: Any, origin: Any, axes: A
 
 def _mirrored(weights: Any, origin: Any, n: int) -> tuple[Any, list[int]]:
     """A convolution as a correlation: weights and origins the other way round."""
-    weights = weights if isinstance(weights, Variable) else np.asarray(weights)
+    weights = any_array(weights)
     sizes = weights.shape
     return np.flip(weights), [-int(o) - (size % 2 == 0) for o, size in zip(_each(origin, n), sizes, strict=True)]
 

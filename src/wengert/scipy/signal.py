@@ -12,6 +12,7 @@ except ImportError as error:
     raise ImportError("wengert.scipy needs SciPy: pip install 'wengert[scipy]'") from error
 
 from .. import declare
+from ..batching.array import any_array
 from ..variable import Variable
 from .composing import apart, composed
 
@@ -88,7 +89,7 @@ def _axes(in1: Any, in2: Any, axes: Any = None) -> tuple[Any, ...]:
 
 
 def _arrays(*xs: Any) -> Any:
-    return [x if isinstance(x, Variable) else np.asarray(x) for x in xs]
+    return [any_array(x) for x in xs]
 
 
 def convolve(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> Any:
