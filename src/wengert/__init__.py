@@ -72,6 +72,16 @@ from .functions import (
     Transpose as Transpose,
     Var as Var,
 )
+from .jacobians import (
+    divergence as divergence,
+    ggnvp as ggnvp,
+    hessian as hessian,
+    hvp as hvp,
+    jacfwd as jacfwd,
+    jacobian as jacobian,
+    jacrev as jacrev,
+    laplacian as laplacian,
+)
 from .numeric import GradientError as GradientError, check_grads as check_grads, numerical_diff as numerical_diff
 from .observe import Tape as Tape, debug as debug
 from .recording import Recorder as Recorder, no_grad as no_grad
@@ -167,6 +177,7 @@ from .transforms import (
     elementwise_grad as elementwise_grad,
     grad as grad,
     jvp as jvp,
+    linearize as linearize,
     value_and_grad as value_and_grad,
     vjp as vjp,
 )

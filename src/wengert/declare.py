@@ -221,7 +221,7 @@ def _binary(function: Any, rule_x: Rule, rule_y: Rule, name: str, call: Any, hol
         elif y_made or isinstance(y, Variable):
             a, p = x if isinstance(x, _constants) else constant(x, op, 1), None
             b, q = y._data, y._node
-            if type(a) is complex:
+            if type(a) is complex and type(b) is np.float64:
                 b = np.asarray(b)  # NumPy's float64 is a float to Python's complex, which would compute without NumPy
         else:
             return call(x, y)

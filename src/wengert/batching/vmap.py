@@ -31,17 +31,26 @@ _levels = itertools.count(1).__next__  # of a vmap inside another: a higher one
 # ---- into the batch, and out of it ---------------------------------------------------------------------------
 
 
+# A walk over what an earlier `vmap` recorded may itself run in a batch, of a higher level, which is outside.
+
+
 def _enter(x: Any, axis: int, size: int, level: int) -> Any:
+    if type(x) is Batched and x.level > level:
+        return Batched(_enter(x.array, axis + (axis >= 0), size, level), x.level)
     return Batched(np.copy(np.moveaxis(x, axis, 0), "C"), level)  # a copy: the caller may write to x later
 
 
 def _leave(x: Any, axis: int, size: int, level: int) -> Any:
+    if type(x) is Batched and x.level > level:
+        return Batched(_leave(x.array, axis + (axis >= 0), size, level), x.level)
     if is_batched(x, level):
         return np.moveaxis(x.array, 0, axis)
     return np.moveaxis(np.copy(np.broadcast_to(x, (size, *np.shape(x)))), 0, axis)
 
 
 def _summed(x: Any, size: int, level: int) -> Any:
+    if type(x) is Batched and x.level > level:
+        return Batched(_summed(x.array, size, level), x.level)
     return np.add.reduce(x.array, 0) if is_batched(x, level) else x * size
 
 
