@@ -46,6 +46,11 @@ def plain(x: Any) -> Any:
     return tree.map(lambda leaf: leaf.data if isinstance(leaf, Variable) else leaf, x)
 
 
+def untracked(x: Any) -> Any:
+    """A container with the data of those of its Variables that are not tracked."""
+    return tree.map(lambda leaf: leaf.data if isinstance(leaf, Variable) and leaf._node is None else leaf, x)
+
+
 class Flat:
     """What a container of arrays is made of: between it and a vector, in either direction.
 
@@ -143,7 +148,10 @@ class Linearization:
         if self.y._node is not None:
             g = wrap(g, None) if graph and not isinstance(g, Variable) else g
             (t,) = reverse.pull([self.y._node], [g], [self.node], graph)
-        return np.zeros_like(self.x) if t is None else t
+        if t is None:
+            return np.zeros_like(self.x)
+        t = np.real(t) if t.dtype.kind == "c" else t  # as the gradient of something real
+        return t if t.dtype == self.x.dtype else t.astype(self.x.dtype)
 
     def push(self, t: Any, graph: bool = False) -> Any:
         """The Jacobian times t."""

@@ -187,7 +187,7 @@ class Node(Function):
         for cls in type(self).__mro__:
             for slot in getattr(cls, "__slots__", ()):
                 if slot not in ("info", "serial", "__weakref__"):
-                    setattr(self, slot, ())
+                    cls.__dict__[slot].__set__(self, ())  # the class may shadow it
 
     # ---- walking the graph by hand --------------------------------------------------------------------------
 

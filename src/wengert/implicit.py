@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .flat import Flat, Linearization, plain, ravel, scipy_optimize
+from .flat import Flat, Linearization, plain, ravel, scipy_optimize, untracked
 from .function import Function
 from .implied import ConditioningWarning as ConditioningWarning, ConvergenceError as ConvergenceError, System, implied
 from .recording import no_grad
@@ -76,7 +76,7 @@ def root(
 
     with no_grad():
         if solver is not None:
-            x, result = _solved_by(solver, lambda x: plain(f(x)), start, "root")
+            x, result = _solved_by(solver, lambda x: untracked(f(x)), start, "root")
         elif start.size == 0:
             x, result = start.start, _nothing_to_solve()
         else:
@@ -92,7 +92,9 @@ def root(
             x = np.asarray(result.x, start.dtype)
     polish = solver is None and bool(result.success)
     always = jac is None and method in ("hybr", "lm")
-    result.x = start.unravel(implied(residual, x, "root", linear_solver, polish=polish, always=always))
+    result.x = start.unravel(
+        implied(residual, x, "root", linear_solver, polish=polish, always=always, origin=start.start)
+    )
     with no_grad():
         result.fun = plain(f(plain(result.x)))
     return result
@@ -140,7 +142,7 @@ def fixed_point(
 
     with no_grad():
         if solver is not None:
-            x, _ = _solved_by(solver, lambda x: plain(f(x)), start, "fixed_point")
+            x, _ = _solved_by(solver, lambda x: untracked(f(x)), start, "fixed_point")
         elif start.size == 0:
             x = start.start
         else:
@@ -149,7 +151,17 @@ def fixed_point(
             )
     x = np.asarray(x, start.dtype)
     polish = solver is None
-    return start.unravel(implied(lambda x: x - image(x), x, "fixed_point", linear_solver, polish=polish, always=polish))
+    return start.unravel(
+        implied(
+            lambda x: x - image(x),
+            x,
+            "fixed_point",
+            linear_solver,
+            polish=polish,
+            always=polish,
+            origin=start.start,
+        )
+    )
 
 
 def argmin(
@@ -191,12 +203,24 @@ def argmin(
 
     start, args = Flat(x0, "argmin: x0"), _tuple(args)
     objective = Objective(lambda x: fun(x, *args), start, "argmin")
+    polish = False
     with no_grad():
         if solver is not None:
-            x, _ = _solved_by(solver, lambda x: plain(fun(x, *args)), start, "argmin")
+            x, _ = _solved_by(solver, lambda x: untracked(fun(x, *args)), start, "argmin")
         else:
-            x = np.asarray(solve_minimum(objective, method, tol, options).x, start.dtype)
-    x = implied(objective.gradient, x, "argmin", linear_solver, symmetric=True, polish=solver is None, always=True)
+            result = solve_minimum(objective, method, tol, options)
+            x, polish = np.asarray(result.x, start.dtype), bool(result.success)
+    x = implied(
+        objective.gradient,
+        x,
+        "argmin",
+        linear_solver,
+        symmetric=True,
+        polish=polish,
+        always=polish,
+        origin=start.start,
+        probe=objective,
+    )
     return start.unravel(x)
 
 

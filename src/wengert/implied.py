@@ -144,6 +144,7 @@ def implied(
     always: bool = False,
     system: Any = None,
     probe: Any = None,
+    origin: Any = None,
 ) -> Any:
     """The vector x as a function of everything that `residual` reads: where that is tracked, a Variable.
 
@@ -151,9 +152,10 @@ def implied(
         residual: of a vector (an array or Variable) like x; zero at the solution.
         what: the caller, for messages.
         how, symmetric: see `System`.
-        polish: take Newton steps to rounding before, as long as they make the residual smaller.
+        polish: whether a solver says that x is a solution: Newton steps then take it to rounding.
         always: do so, too, where nothing is tracked.
         system: solves with the Jacobian, if x has been found with it (r is linear).
+        origin: where the solver started, which tells how large x might be.
         probe: reads what `residual` does, and can be run on a plain x.
     """
     if not (polish and always) and (recording() is False or not reads_tracked(probe or residual, x)):
@@ -166,43 +168,65 @@ def implied(
     if system is None:
         system = System(at, how, symmetric)
         with contextlib.suppress(np.linalg.LinAlgError, ConvergenceError):  # said when a derivative is asked for
-            at, system, trouble = _newton(residual, at, system, _STEPS if polish else 0)
+            far = max(np.linalg.norm(x), np.linalg.norm(x - origin) if origin is not None else 0.0)
+            reach = float(np.sqrt(np.finfo(x.dtype).eps) * far)
+            at, system, trouble = _newton(residual, at, system, polish, reach)
     if not outer:
         return at.x
     return wrap(at.x, Implied(at, system, f"{what}: {trouble}" if trouble else None))
 
 
-def _newton(residual: Any, at: Linearization, system: System, steps: int) -> tuple[Linearization, System, str | None]:
-    """Newton's method from x, and what is wrong with the solution that it reaches, if anything."""
+def _newton(
+    residual: Any, at: Linearization, system: System, polish: bool, reach: float
+) -> tuple[Linearization, System, str | None]:
+    """Newton's method from x, and what is wrong with the solution that it reaches, if anything.
+
+    Steps are measured in x, so that the units of r do not matter: P. Deuflhard, "Newton Methods for Nonlinear Problems"
+    (Springer, 2004), chapter 3. `reach` is a distance that counts as none.
+    """
     eps = np.finfo(at.x.dtype).eps
-    for k in range(steps + 1):
+    for k in range(_STEPS + 1):
+        if not np.isfinite(at.value).all():
+            return at, system, "the residual is not finite at the solution"
         step = system.solve(at.value)
         size, scale = np.linalg.norm(step), np.linalg.norm(at.x)
         if size <= 4 * eps * scale:
-            return at, system, None
-        new = Linearization(residual, at.x - step)
-        if k == steps or not np.linalg.norm(new.value) < np.linalg.norm(at.value):
             break
-        at, system = new, System(new, system.how)
-    if not np.isfinite(at.value).all():
-        return at, system, "the residual is not finite at the solution"
-    if size > np.sqrt(eps) * scale:
-        bend = np.linalg.norm(new.push(step) - at.value) / np.linalg.norm(at.value)  # how much J changes on the way
-        if not bend < 0.1:
-            warn(
-                "the Jacobian is singular, or nearly so, at the solution, or the solver has not reached it: it "
-                f"changes by {100 * bend:.0f} % in one step of Newton's method, so derivatives are inaccurate"
-            )
-        if not size <= 0.01 * scale + 1e-6:
-            return (
-                at,
-                system,
-                (
-                    "the solver has not reached a solution (a step of Newton's method has a norm of "
-                    f"{size:.1e}, the solution {scale:.1e}), so it has no derivative"
-                ),
-            )
+        new = Linearization(residual, at.x - step)
+        next_size = np.linalg.norm(system.solve(new.value)) if np.isfinite(new.value).all() else np.inf
+        if not polish or k == _STEPS or not next_size < size:
+            break
+        at, system = new, System(new, system.how, label=system.label)
+    if size > reach:
+        bent = not next_size < 0.05 * size
+    else:
+        bent = _bends(residual, at, system, reach)
+    if bent:
+        warn(
+            "the Jacobian at the solution is singular, or nearly so, or the solver has not reached it: the Jacobian "
+            "changes much in a small neighbourhood, so derivatives are inaccurate"
+        )
+    if not size <= 0.01 * scale + 1e-6 and not (bent and polish):
+        return (
+            at,
+            system,
+            (
+                f"the solver has not reached a solution (a step of Newton's method has a norm of {size:.1e}, the solution "
+                f"{scale:.1e}), so it has no derivative"
+            ),
+        )
     return at, system, None
+
+
+def _bends(residual: Any, at: Linearization, system: System, reach: float) -> bool:
+    """Whether the Jacobian changes by a tenth within `reach`; not asked where that takes an iterative solve."""
+    if system.how != "dense" or reach == 0:
+        return False
+    u = np.random.default_rng(0).standard_normal(at.x.size).astype(at.x.dtype)
+    u /= np.linalg.norm(u)
+    with np.errstate(all="ignore"):
+        change = Linearization(residual, at.x + at.x.dtype.type(reach) * u).push(u) - at.push(u)
+    return bool(np.isfinite(change).all() and np.linalg.norm(system.solve(change)) > 0.1)
 
 
 class Implied(Node):
@@ -222,6 +246,7 @@ class Implied(Node):
         return (self.at.x, *[None] * len(self.parents))
 
     def cotangents(self, g: Any, graph: bool, apply: Any = None) -> Any:
+        g = np.real(g) if g.dtype.kind == "c" else g  # x is real
         u = self._solved(g, True, graph)
         for p, t in zip(self.parents, reverse.pull([self.at.y._node], [-u], self.parents, graph), strict=True):
             if t is not None:

@@ -23,12 +23,9 @@ from .recording import no_grad, recorded, recording
 from .transforms import jvp
 from .variable import Variable, data_of, wrap
 
-_GRADIENT = frozenset(
-    ("cg", "bfgs", "newton-cg", "l-bfgs-b", "tnc", "slsqp")
-    + ("dogleg", "trust-ncg", "trust-krylov", "trust-exact", "trust-constr")
-)
 _PRODUCTS = frozenset(("newton-cg", "trust-ncg", "trust-krylov", "trust-constr"))  # take Hessian-vector products
 _HESSIAN = frozenset(("dogleg", "trust-exact"))  # take the Hessian itself
+_GRADIENT = _PRODUCTS | _HESSIAN | {"cg", "bfgs", "l-bfgs-b", "tnc", "slsqp"}
 
 
 class Objective(Evaluated):
@@ -227,9 +224,21 @@ def optimum(objective: Objective, x: ndarray, limits: Bounded | None, rules: lis
     if not reads_tracked(probe, x):
         return x
     if limits is None and not rules:
-        return implied(objective.gradient, x, objective.what, symmetric=True, polish=polish, probe=probe)
+        return implied(
+            objective.gradient,
+            x,
+            objective.what,
+            symmetric=True,
+            polish=polish,
+            probe=probe,
+            origin=objective.start.start,
+        )
     residual, z = kkt(objective, x, limits, rules)
-    return implied(residual, z, objective.what, polish=polish, probe=lambda z: probe(z[: x.size]))[: x.size]
+    origin = np.concatenate([objective.start.start, z[x.size :]])
+    x_and_weights = implied(
+        residual, z, objective.what, polish=polish, probe=lambda z: probe(z[: x.size]), origin=origin
+    )
+    return x_and_weights[: x.size]
 
 
 def _is_function(hess: Any) -> bool:
