@@ -15,6 +15,7 @@ from . import (
     rules as rules,
     tree as tree,
 )
+from .batching.vmap import vmap as vmap
 from .declare import CONSTANT, FUNCTIONS, UFUNCS
 from .function import Function as Function
 from .functions import (
@@ -71,6 +72,16 @@ from .functions import (
     Tanh as Tanh,
     Transpose as Transpose,
     Var as Var,
+)
+from .jacobians import (
+    divergence as divergence,
+    ggnvp as ggnvp,
+    hessian as hessian,
+    hvp as hvp,
+    jacfwd as jacfwd,
+    jacobian as jacobian,
+    jacrev as jacrev,
+    laplacian as laplacian,
 )
 from .numeric import GradientError as GradientError, check_grads as check_grads, numerical_diff as numerical_diff
 from .observe import Tape as Tape, debug as debug
@@ -168,6 +179,7 @@ from .transforms import (
     elementwise_grad as elementwise_grad,
     grad as grad,
     jvp as jvp,
+    linearize as linearize,
     value_and_grad as value_and_grad,
     vjp as vjp,
 )

@@ -8,6 +8,7 @@ from typing import Any
 from numpy import ndarray
 
 from . import forward, reverse
+from .batching.array import Batched
 from .declare import general, implements
 from .recording import recorded
 from .variable import Variable
@@ -82,7 +83,7 @@ def _places(x: Any, found: list[Variable]) -> Any:
         return type(x)([_places(item, found) for item in x])
     if isinstance(x, dict):
         return {k: _places(item, found) for k, item in x.items()}
-    return x.copy() if type(x) is ndarray else x
+    return x.copy() if isinstance(x, (ndarray, Batched)) else x
 
 
 def _rebuilt(places: Any, xs: Any) -> Any:

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy import generic, ndarray
 
+from .batching.array import BatchedError
 from .function import Pick, give
 from .operation import Binary, General, Linear, Rule, Several, Unary, unbroadcast
 from .recording import recording
@@ -485,7 +486,7 @@ def constant(value: Any, op: Any, position: int) -> Any:
 
 def explained(error: Exception, op: Any, xs: tuple[Any, ...]) -> Exception:
     """NumPy's error with the function, the arguments and what to do."""
-    if isinstance(error, (IndexError, np.linalg.LinAlgError)):
+    if isinstance(error, (IndexError, np.linalg.LinAlgError, BatchedError)):
         return error  # they say it themselves
     text = str(error).removeprefix(f"{op.__name__}: ").rstrip()
     if isinstance(error, ValueError):

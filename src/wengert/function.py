@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy import generic, ndarray
 
+from .batching.array import Batched, BatchedError, example, looped
 from .recording import Mode, recording
 from .saved import fingerprint, unchanged
 from .variable import Variable, as_data, handle_of, is_inexact, move, references, tick, tie, wrap
@@ -107,6 +108,8 @@ def _call(self: Function, inputs: tuple[Any, ...], record: bool) -> Any:
 
 def _read_only(x: Any) -> Any:
     """A view that cannot be written to: a user's code works on arrays that the graph has saved."""
+    if type(x) is Batched:
+        return x.copy()
     x = np.asarray(x).view()
     x.setflags(write=False)
     return x
@@ -143,7 +146,7 @@ def _holds_floats(value: Any) -> bool:
     """Whether an attribute set by `forward` could carry a dependence on the inputs past the graph."""
     if isinstance(value, (list, tuple)):
         return any(map(_holds_floats, value))
-    return isinstance(value, (float, complex)) or (isinstance(value, (ndarray, generic)) and is_inexact(value))
+    return isinstance(value, (float, complex)) or (isinstance(value, (ndarray, generic, Batched)) and is_inexact(value))
 
 
 class Node(Function):
@@ -218,7 +221,7 @@ class Node(Function):
 
 def _value(x: Any, parent: Any) -> Any:
     """A parent's value: what its child saved, or what it saved itself."""
-    if isinstance(x, (ndarray, generic)):
+    if hasattr(x, "dtype"):
         return x
     return parent.saved()[0] if isinstance(parent, Node) else None
 
@@ -359,7 +362,7 @@ class Call(Node):
         results, why = self.traced(gs)
         if why is not None:
             results = self.once(self._on_arrays([g._data for g in gs]), why, gs)
-        return tuple([wrap(t, None) if isinstance(t, (ndarray, generic)) else t for t in results])
+        return tuple([t if t is None or isinstance(t, Variable) else wrap(t, None) for t in results])
 
     def traced(self, gs: list[Variable]) -> tuple[tuple[Any, ...], str | None]:
         """`backward` on Variables, and how it left the graph, if it did."""

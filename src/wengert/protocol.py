@@ -13,6 +13,7 @@ import numpy as np
 from numpy import ndarray
 
 from . import rules
+from .batching.array import BatchedError, looped
 from .declare import CONSTANT, FUNCTIONS, REFUSED, UFUNCS
 from .recording import recording
 from .rules.indexing import advance
@@ -242,7 +243,10 @@ def array_function(self: Variable, function: Any, types: Any, args: Any, kwargs:
             del kwargs["out"]
         if not args and (first := next(iter(_places(function)), None)) in kwargs:
             args = (kwargs.pop(first),)  # operations take it by position
-        return op(*args, **kwargs)
+        try:
+            return op(*args, **kwargs)
+        except BatchedError:
+            return looped(function, args, kwargs)
     name = f"{getattr(function, '__module__', 'numpy')}.{function.__name__}".replace("numpy", "np", 1)
     if function in CONSTANT:
         if isinstance(_argument(function, "out", args, kwargs), Variable):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from .batching.array import memory
 from .declare import elementwise, general
 from .function import give
 from .recording import Mode, Recorder, recorded, recording
@@ -88,8 +89,7 @@ def _walk(order: list[Any], seed: Any, apply: Any = None) -> list[Any]:
 
 def has_nan(g: Any) -> bool:
     """Whether g, an array or Variable, holds a NaN (or an infinity, if it is complex)."""
-    if isinstance(g, Variable):
-        g = g._data
+    g = memory(g._data if isinstance(g, Variable) else g)
     square = np.vdot(g, g) if isinstance(g, ndarray) else g  # one call, which never warns
     return bool(square != square)
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from .batching.array import memory
 from .variable import info_of
 
 _ROW = 256  # words
@@ -17,6 +18,7 @@ def fingerprint(a: ndarray) -> int:
 
     A hash of the sums of 64-bit words along the rows and the columns of a table: two passes at memory speed.
     """
+    a = memory(a)
     flat = np.ascontiguousarray(a.T if a.flags.f_contiguous else a).reshape(-1).view(np.uint8)
     rows = flat.size // (8 * _ROW)
     table = flat[: rows * 8 * _ROW].view(np.uint64).reshape(rows, _ROW)

@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-_numbers = (ndarray, np.generic, float, int, complex)
+from .variable import Variable
+
+_numbers = (ndarray, Variable, np.generic, float, int, complex)
 _registered: dict[type, tuple[Callable[[Any], tuple[Any, Any]], Callable[[Any, Any], Any]]] = {}
 
 
@@ -79,7 +81,7 @@ class Structure:
         """
         if len(leaves) != self.size:
             raise ValueError(f"unflatten: expected {self.size} leaves, got {len(leaves)}")
-        return self._build(iter(leaves))
+        return self._build(iter(leaves)) if self.kind is not None else leaves[0]
 
     def _build(self, leaves: Iterator[Any]) -> Any:
         kind = self.kind
@@ -121,6 +123,8 @@ _LEAF = Structure(None, (), ())
 
 def flatten(tree: Any) -> tuple[list[Any], Structure]:
     """`(leaves, structure)`: the leaves in order, and what `structure.unflatten(leaves)` builds the container from."""
+    if isinstance(tree, _numbers):
+        return [tree], _LEAF
     leaves: list[Any] = []
     return leaves, _take_apart(tree, leaves)
 

@@ -125,7 +125,7 @@ class Variable:
             data = self._data = np.asarray(data)
         elif type(data) is _Dropped:
             data.shape  # noqa: B018  raises, and says why
-        if self._node is not None and type(self._node) is not Leaf and type(data) is ndarray:
+        if self._node is not None and type(self._node) is not Leaf and hasattr(data, "setflags"):
             data.setflags(write=False)
         return data
 
@@ -417,7 +417,7 @@ def wrap(data: Any, node: Any) -> Variable:
 
 def tie(data: Any, node: Any) -> Any:
     """What a rule sees when it runs on Variables: the saved array as a handle on its node."""
-    if node is None or not isinstance(data, (ndarray, generic)):
+    if node is None or not hasattr(data, "dtype"):
         return data
     v = _new(Variable)  # no serial: such a handle is the walk's own, not a user's
     v._data = data

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from .batching.array import memory
 from .recording import Mode
 from .variable import Variable
 
@@ -85,6 +86,7 @@ def written(x: Variable) -> None:
 
 def share_memory(z: Any, a: Any) -> bool:
     """Whether NumPy's result z is a view of a."""
+    z, a = memory(z), memory(a)
     if type(z) is not ndarray or z.base is None or type(a) is not ndarray:
         return False
     if isinstance(z.base, ndarray):

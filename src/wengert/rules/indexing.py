@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from ..batching.array import RULES, Batched, leader
 from ..declare import general, linear
 from ..operation import unbroadcast
 from ..variable import Variable, as_data, data_of, move
@@ -21,7 +22,7 @@ def index_of(key: Any) -> Any:
         key = key.data
     if isinstance(key, list):
         return np.array(data_of(key)) if key else np.array(key, np.intp)
-    return key.copy() if isinstance(key, ndarray) else key
+    return key.copy() if isinstance(key, (ndarray, Batched)) else key
 
 
 def is_basic(key: Any) -> bool:
@@ -32,7 +33,7 @@ def is_basic(key: Any) -> bool:
 
 
 def _put(g: Any, shape: tuple[int, ...], key: Any) -> Any:
-    z = np.zeros(shape, g.dtype, like=g if isinstance(g, ndarray) else None)
+    z = np.zeros(shape, g.dtype, like=leader(g, key))
     if is_basic(key):
         z[key] = g
     else:
@@ -46,7 +47,11 @@ def put(g: Any, _z: Any, _x: Any, shape: Any, key: Any) -> Any:
     return getitem(g, key)
 
 
-@linear(None, name="getitem", call=lambda x, key: x[key], views=True)
+def _getitem(x: Any, key: Any) -> Any:
+    return x[key] if type(x) is not ndarray or leader(key) is None else RULES["getitem"](x, key)
+
+
+@linear(None, name="getitem", call=_getitem, views=True)
 def getitem(g: Any, _z: Any, x_shape: Any, key: Any) -> Any:
     """`x[key]`."""
     return put(g, x_shape, key)
@@ -58,7 +63,8 @@ def getitem_method(x: Variable, key: Any) -> Any:
 
 
 def _replaced(x: Any, v: Any, *, key: Any) -> Any:
-    z = np.array(x)
+    z: Any = np.empty(np.shape(x), np.asarray(x).dtype if isinstance(x, float) else x.dtype, like=leader(x, v, key))
+    z[...] = x
     z[key] = v
     return z
 
@@ -76,7 +82,7 @@ def _inside(g: Any, v_shape: tuple[int, ...], key: Any) -> Any:
 
 
 def _is_mask(key: Any) -> bool:
-    return isinstance(key, ndarray) and key.dtype == bool
+    return isinstance(key, (ndarray, Batched)) and key.dtype == bool
 
 
 def _written_last(shape: tuple[int, ...], key: Any) -> Any:
