@@ -12,9 +12,12 @@ import numpy as np
 from numpy import ndarray
 
 from . import forward, reverse, tree
+from .batching.vmap import vmap
+from .jacobians import LIMIT
 from .recording import no_grad, recorded
 from .variable import Variable, as_data, data_of, wrap
 
+_FEW = 6  # walks that cost less one by one than in a batch
 _numbers = (int, float, complex, np.generic)
 
 
@@ -162,11 +165,15 @@ class Linearization:
         return np.zeros_like(self.value) if ty is None else ty
 
     def jacobian(self) -> ndarray:
-        """The Jacobian, a row for each element of the result: by a walk for each row or each column, if fewer."""
+        """The Jacobian, a row for each element of the result: by a walk with a batch of rows, or columns, if fewer."""
         m, n = self.value.size, self.x.size
         by_rows = m <= n
         count, one, walk = (m, self.value, self.pull) if by_rows else (n, self.x, self.push)
-        matrix = np.array([walk(e) for e in np.eye(count, dtype=one.dtype)], self.x.dtype).reshape(count, -1)
+        matrix = np.zeros((count, max(m, n) if count else 0), self.x.dtype)
+        step = max(1, LIMIT // max(1, self.x.nbytes + self.value.nbytes))
+        for i in range(0, count, step):
+            units = np.eye(min(step, count - i), count, i, dtype=one.dtype)
+            matrix[i : i + step] = vmap(walk)(units) if len(units) > _FEW else [walk(e) for e in units]
         return matrix.reshape(m, n) if by_rows else matrix.T
 
     def gradient(self, weights: Any) -> Linearization:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .batching.array import Batched, looped
 from .flat import Flat, Linearization, plain, ravel, scipy_optimize, untracked
 from .function import Function
 from .implied import ConditioningWarning as ConditioningWarning, ConvergenceError as ConvergenceError, System, implied
@@ -305,6 +306,8 @@ class _Factors:
             raise np.linalg.LinAlgError(f"linear_solve: A is singular ({error})") from None
 
     def solve(self, b: Any, transposed: bool = False) -> Any:
+        if type(b) is Batched:
+            return looped(self.solve, (b, transposed), {})
         x = self.lu.solve(b.reshape(self.n, -1).astype(float), "T" if transposed else "N")
         return x.reshape(b.shape).astype(b.dtype)
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy import ndarray
 
 from . import forward, reverse
+from .batching.array import Batched, looped, memory
 from .flat import Linearization, reads_tracked
 from .function import Node
 from .recording import recorded, recording
@@ -68,11 +69,14 @@ class System:
             numpy.linalg.LinAlgError: J is singular up to rounding.
             ConvergenceError: an iterative solver did not converge.
         """
-        if not b.any():
+        if not memory(b).any():
             return np.zeros_like(b)
         if self.how == "dense":
             matrix = self._dense()
-            return np.asarray(np.linalg.solve(matrix.T if transposed else matrix, b), b.dtype)
+            x = np.linalg.solve(matrix.T if transposed else matrix, b)
+            return x if x.dtype == b.dtype else x.astype(b.dtype)
+        if type(b) is Batched:
+            return looped(self.solve, (b, transposed), {})
         matvec = self.at.pull if transposed else self.at.push
         if callable(self.how):
             return np.asarray(self.how(matvec, b), b.dtype).reshape(b.shape)
@@ -266,7 +270,8 @@ class Implied(Node):
         """J^-1 b, or J^-T b; in a graph, x and what r reads included."""
         if self.trouble:
             raise ConvergenceError(self.trouble)
-        data = np.asarray(b._data if isinstance(b, Variable) else b, self.at.x.dtype)
+        data = b._data if isinstance(b, Variable) else b
+        data = data if data.dtype == self.at.x.dtype else data.astype(self.at.x.dtype)
         try:
             u = self.system.solve(data, transposed is not self.turned)
         except np.linalg.LinAlgError as error:
