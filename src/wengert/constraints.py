@@ -13,7 +13,6 @@ from .implied import warn
 from .variable import Variable, data_of
 
 DERIVATIVE_FREE = frozenset(("nelder-mead", "powell", "cobyla", "cobyqa"))
-_NEAR = 1e-5  # how near to its limit a constraint counts as active
 
 
 class Bounded:
@@ -78,8 +77,8 @@ def split_bounds(bounds: Any, start: Flat, what: str) -> Bounded | None:
 def _vector(side: Any, start: Flat, what: str) -> Any:
     """One side of bounds: a number, a vector over all elements, or built like x."""
     scalar: Any = side
-    if isinstance(side, (int, float, np.generic, ndarray, Variable)) and np.ndim(scalar) == 0:
-        return _cast(np.broadcast_to(scalar, (start.size,)), start)
+    if isinstance(side, (int, float, np.generic, ndarray, Variable)) and np.size(scalar) == 1:
+        return _cast(np.broadcast_to(np.reshape(scalar, (1,)), (start.size,)), start)
     if start.structure.kind is None or not isinstance(side, (ndarray, Variable)):
         return start.ravel(side, what)
     if side.shape != (start.size,):
@@ -130,12 +129,13 @@ def _end(pair: Any, k: int, none: float, shape: Any, what: str) -> Any:
         pass
     elif isinstance(pair, scipy_optimize().Bounds):
         end = (pair.lb, pair.ub)[k]
-    elif isinstance(pair, (tuple, list)) and len(pair) == 2:
+    elif isinstance(pair, (tuple, list, ndarray)) and len(pair) == 2:
         end = pair[k]
     else:
         raise ValueError(f"{what}: expected a pair (low, high) or None, got {pair!r}")
     try:
-        return np.broadcast_to(none if end is None else end, shape)
+        end = none if end is None else end
+        return np.broadcast_to(np.reshape(end, ()) if np.size(end) == 1 else end, shape)
     except ValueError:
         raise ValueError(f"{what}: a bound of shape {np.shape(end)} for an array of shape {shape}") from None
 
@@ -169,6 +169,8 @@ class Constraint(Evaluated):
         elif isinstance(given, optimize.NonlinearConstraint):
             self.low, self.high, self.fun = given.lb, given.ub, given.fun
             self.hess, self.keep_feasible = given.hess, given.keep_feasible
+            if type(self.hess) is optimize.BFGS:  # the default
+                self.hess = None
             self.own_jac = None if isinstance(given.jac, str) and given.jac == "2-point" else given.jac
         else:
             raise TypeError(f"minimize: a constraint is a dict or one of SciPy's classes, got {type(given).__name__}")
@@ -194,7 +196,7 @@ class Constraint(Evaluated):
         if isinstance(self.given, dict) and method != "trust-constr":
             return {"type": self.given["type"], "fun": values, "jac": jac}
         if self.hess is None and method == "trust-constr" and not isinstance(jac, str):
-            hess: Any = lambda x, v: self.at(x).gradient(v).jacobian()  # noqa: E731
+            hess: Any = lambda x, v: self.at(x).gradient(v).jacobian().astype(float)  # noqa: E731
         elif self.hess is None:
             hess = optimize.BFGS()
         elif isinstance(self.hess, (str, optimize.HessianUpdateStrategy)):
@@ -214,60 +216,82 @@ def constraints_of(constraints: Any, start: Flat) -> list[Constraint]:
 # ---- at an optimum ------------------------------------------------------------------------------------------
 
 
+class _Active:
+    """Limits that hold with equality at x, up to a tolerance, as equations, and their normals (the Jacobian)."""
+
+    def __init__(self, sources: list[Any], x: ndarray, tolerance: float) -> None:
+        self.parts: list[Any] = []  # a function, which of its values, their limit
+        normals, signs = [np.zeros((0, x.size))], [np.zeros(0)]
+        for f in sources:
+            at = Linearization(f, x)
+            sides = [np.broadcast_to(data_of(side), at.value.shape) for side in (f.low, f.high)]
+            equal = sides[0] == sides[1]
+            for side, limit, sign in ((f.low, sides[0], 1), (f.high, sides[1], -1)):
+                with np.errstate(invalid="ignore"):
+                    near = np.isfinite(limit) & (np.abs(at.value - limit) <= tolerance * (1 + np.abs(at.value)))
+                places = np.flatnonzero(near & ~equal | (equal if sign == 1 else False))
+                if places.size:
+                    self.parts.append((f, places, side))
+                    normals.append(at.jacobian()[places])
+                    signs.append(np.where(equal[places], 0, sign))
+        self.normals = np.concatenate(normals)
+        self.signs = np.concatenate(signs)  # 1 for a lower limit, -1 for an upper one, 0 for an equation
+
+    def only(self, kept: ndarray) -> None:
+        """Forget the others."""
+        parts, start = [], 0
+        for f, places, side in self.parts:
+            mask = kept[start : start + places.size]
+            start += places.size
+            if mask.any():
+                parts.append((f, places[mask], side))
+        self.parts, self.normals, self.signs = parts, self.normals[kept], self.signs[kept]
+
+    def __call__(self, x: Any) -> Any:
+        """What is zero where the limits hold."""
+        rows = [f(x)[places] - (side if np.ndim(side) == 0 else side[places]) for f, places, side in self.parts]
+        return rows[0] if len(rows) == 1 else np.concatenate(rows)
+
+
 def kkt(objective: Any, x: ndarray, limits: Bounded | None, rules: list[Constraint]) -> tuple[Any, ndarray]:
     """The conditions of Karush, Kuhn and Tucker as equations r(z) = 0, and their solution z: x, then the multipliers.
 
-    Constraints that are active at x count as equations, the others not at all.
+    Constraints that are active at x count as equations, the others not at all. A solver ends some way from those that
+    are: they are looked for further away until they balance the gradient.
     """
-    active: list[Any] = []  # a function, which of its values, and their limits
     sources: list[Any] = [*([limits] if limits else []), *rules]
-    for rule in sources:
-        y = np.asarray(data_of(rule(x)))
-        sides = [np.broadcast_to(data_of(side), y.shape) for side in (rule.low, rule.high)]
-        near = [np.isfinite(side) & (np.abs(y - side) <= _NEAR * (1 + np.abs(y))) for side in sides]
-        equal = sides[0] == sides[1]
-        for side, where, sign in ((rule.low, near[0] | equal, 1), (rule.high, near[1] & ~equal, -1)):
-            places = np.flatnonzero(where)
-            if places.size:
-                active.append((rule, places, side, np.where(equal[places], 0, sign)))
-    slope = objective.jac(x)
-    normals = np.concatenate([np.zeros((0, x.size)), *[Linearization(r, x).jacobian()[k] for r, k, _, _ in active]])
-    signs = np.concatenate([np.zeros(0), *[sign for _, _, _, sign in active]])
-    weights = np.linalg.lstsq(normals.T, -slope, rcond=None)[0]
-    # how much a step as long as _NEAR changes the multipliers: below that they may as well be 0
-    bends = [abs(normal @ objective.hessp(x, normal)) / (normal @ normal) ** 1.5 for normal in normals]
-    noise = _NEAR * (1 + np.max(np.abs(x), initial=0)) * np.array(bends)
-    kept = (signs == 0) | (-weights * signs > noise)
-    if not kept.all():
-        warn(
-            f"{objective.what}: a bound or constraint holds with equality, but does not push: the solution has no "
-            "derivative there, only one to each side; that with the constraint left out is given"
-        )
-        weights = np.linalg.lstsq(normals[kept].T, -slope, rcond=None)[0]
-        active = _chosen(active, kept)
-    n = x.size
+    slope, size = objective.jac(x), 1 + np.max(np.abs(x), initial=0)
 
-    def equations(x: Any) -> Any:
-        parts = []
-        for rule, places, side, _ in active:
-            side = side if np.ndim(side) == 0 else side[places]
-            parts.append(rule(x)[places] - side)
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    def is_small(v: ndarray, distance: float) -> bool:
+        """Whether a part v of the gradient may as well be 0: a minimum in its direction is so near."""
+        length = np.linalg.norm(v)
+        if length <= 1e-9 * np.linalg.norm(slope):
+            return True
+        return bool(length <= distance * size * np.linalg.norm(objective.hessp(x, v / length)))
+
+    for tolerance in (1e-6, 1e-5, 1e-4, 1e-3, 1e-2):
+        active = _Active(sources, x, tolerance)
+        weights = np.linalg.lstsq(active.normals.T, -slope, rcond=None)[0]
+        if is_small(slope + weights @ active.normals, 1e-3):
+            break
+    pairs = zip(weights, active.normals, active.signs, strict=True)
+    kept = np.array(
+        [sign == 0 or (-w * sign > 0 and not is_small(w * normal, 1e-5)) for w, normal, sign in pairs], bool
+    )
+    if not kept.all():
+        if tolerance == 1e-6:  # further away, they only seemed to be active
+            warn(
+                f"{objective.what}: a bound or constraint holds with equality, but does not push: the solution has no "
+                "derivative there, only one to each side; that with the constraint left out is given"
+            )
+        active.only(kept)
+        weights = np.linalg.lstsq(active.normals.T, -slope, rcond=None)[0]
+    n = x.size
 
     def residual(z: Any) -> Any:
         x = z[:n]
-        if not active:
+        if not active.parts:
             return objective.gradient(x)
-        return np.concatenate([objective.gradient(x, equations, z[n:]), equations(x)])
+        return np.concatenate([objective.gradient(x, active, z[n:]), active(x)])
 
     return residual, np.concatenate([x, np.asarray(weights, x.dtype)])
-
-
-def _chosen(active: list[Any], kept: ndarray) -> list[Any]:
-    chosen, start = [], 0
-    for rule, places, side, sign in active:
-        mask = kept[start : start + places.size]
-        start += places.size
-        if mask.any():
-            chosen.append((rule, places[mask], side, sign[mask]))
-    return chosen

@@ -123,9 +123,9 @@ class Linearization:
     __slots__ = ("_x", "value", "x", "y")
 
     def __init__(self, f: Callable[[Any], Any], x: ndarray) -> None:
-        self.x = x
+        self.x = x.copy()  # solvers change theirs in place
         with recorded():
-            self._x = Variable(x.copy())
+            self._x = Variable(self.x)
             y = f(self._x)
         self.y: Variable = y if isinstance(y, Variable) else wrap(y, None)
         self.value: ndarray = self.y.data
@@ -195,7 +195,8 @@ def reads_tracked(f: Callable[[Any], Any], x: Any) -> bool:
 class Evaluated:
     """A function of a vector for SciPy, on plain arrays, with its Jacobian.
 
-    Solvers ask for value and derivatives one by one, so the latest run is kept.
+    Solvers ask for value and derivatives one by one, so the latest run is kept. What they get is float64: some take
+    nothing else.
     """
 
     def __init__(self, f: Callable[[Any], Any], start: Flat) -> None:
@@ -216,13 +217,13 @@ class Evaluated:
 
     def value(self, x: Any) -> ndarray:
         """The value of a run that its derivatives can be asked of."""
-        return np.array(self.at(x).value)
+        return np.array(self.at(x).value, float)
 
     def value_alone(self, x: Any) -> ndarray:
         """The value of a run of which nothing is recorded."""
         with no_grad():
-            return np.array(data_of(self(x)))
+            return np.array(data_of(self(x)), float)
 
     def jacobian(self, x: Any) -> ndarray:
         """The Jacobian at x."""
-        return self.at(x).jacobian()
+        return self.at(x).jacobian().astype(float)

@@ -198,7 +198,8 @@ def _newton(
             break
         new = Linearization(residual, at.x - step)
         next_size = np.linalg.norm(system.solve(new.value)) if np.isfinite(new.value).all() else np.inf
-        if not polish or k == _STEPS or not next_size < size:
+        far = size > 0.1 * scale + 1e-3  # no matter of rounding
+        if not polish or far or k == _STEPS or not next_size < size:
             break
         at, system = new, System(new, system.how, label=system.label)
     if size > reach:

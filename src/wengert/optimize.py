@@ -48,7 +48,7 @@ class Objective(Evaluated):
 
     def jac(self, x: Any) -> ndarray:
         at = self.at(x)
-        return np.array(at.pull(np.ones(1, at.value.dtype)))
+        return np.array(at.pull(np.ones(1, at.value.dtype)), float)
 
     def slope(self, x: Any) -> Linearization:
         """The gradient linearized at x."""
@@ -58,10 +58,10 @@ class Objective(Evaluated):
         return self._slope[1]
 
     def hess(self, x: Any) -> ndarray:
-        return self.slope(x).jacobian()
+        return self.slope(x).jacobian().astype(float)
 
     def hessp(self, x: Any, p: Any) -> ndarray:
-        return np.array(self.slope(x).pull(np.asarray(p, self.start.dtype)))
+        return np.array(self.slope(x).pull(np.asarray(p, self.start.dtype)), float)
 
     def gradient(self, x: Variable, also: Any = None, weights: Any = None) -> Any:
         """The gradient at the tracked vector x, differentiably; of `self(x) + weights @ also(x)` where given."""
@@ -110,7 +110,7 @@ def minimize(
             over the elements of x in order. jac=False, "2-point" and so on are SciPy's differences.
         bounds: SciPy's Bounds or pairs `(low, high)` for each element; or for a container x0 one built like it, with
             `(low, high)` or None for each array: None, a number, or an array of its shape.
-        constraints: SciPy's dicts, NonlinearConstraint (whose default jac="2-point" becomes the exact Jacobian) and
+        constraints: SciPy's dicts, NonlinearConstraint (whose defaults, jac="2-point" and hess=BFGS(), become the exact ones) and
             LinearConstraint (over the elements of x in order), alone or in a list.
         callback: SciPy's; it gets x as fun does.
 
@@ -144,10 +144,11 @@ def minimize(
         array(1.)
     """
     start, args = Flat(x0, "minimize: x0"), args if type(args) is tuple else (args,)
-    objective = Objective(lambda x: fun(x, *args)[0] if jac is True else fun(x, *args), start, "minimize")
+    pair = jac is True
+    objective = Objective(lambda x: fun(x, *args)[0] if pair else fun(x, *args), start, "minimize")
     limits = bounds_of(bounds, start, "minimize: bounds")
     rules = constraints_of(constraints, start)
-    if jac is True:
+    if pair:
         jac = lambda x, *args: fun(x, *args)[1]  # noqa: E731
     given = {
         "jac": (lambda x: start.ravel(plain(jac(start.unravel(x), *args)), "minimize: jac")) if callable(jac) else jac,
@@ -202,7 +203,7 @@ def solve_minimum(
         tol = 1e-3 if name in DERIVATIVE_FREE else 1e-4
     return scipy_optimize().minimize(
         lambda x: float((objective.value if exact else objective.value_alone)(x)[0]),
-        start.start,
+        start.start.astype(float),
         method=method,
         bounds=None if limits is None else limits.scipy(),
         constraints=[rule.scipy(name) for rule in rules],
