@@ -92,9 +92,8 @@ def main() -> None:
     print(f"  angle, degrees            {np.rad2deg(plan['angle']):11.4f}  {180.0:13.4f}")
     print(f"  dv, km/s                  {best.fun:11.6f}  {hohmann(MARS):13.6f}")
     print(f"  d(dv)/d(radius), /au      {slope:11.6f}  {wg.grad(hohmann)(MARS):13.6f}")
-    print(
-        f"\nA week late at the same angle costs about {1000 * bend / 2 * (7 / 365.25) ** 2:.1f} m/s more (second order)."
-    )
+    late = 1000 * bend / 2 * (7 / 365.25) ** 2
+    print(f"\nA week late at the same angle costs about {late:.1f} m/s more (second order).")
     draw(plan)
 
 

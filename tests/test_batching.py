@@ -60,11 +60,7 @@ def test_a_batch_is_a_loop(row: Row, dtype: str):
         f = value(row.function)
         expected = stacked([f(*xs) for xs in examples])
         assert_same(wg.vmap(f)(*batch), expected, dtype)
-        assert_same(
-            wg.vmap(f, in_axes=-1, out_axes=-1)(*[np.moveaxis(x, 0, -1) for x in batch]),
-            np.moveaxis(expected, 0, -1),
-            dtype,
-        )
+        assert_same(wg.vmap(f, in_axes=-1, out_axes=-1)(*[np.moveaxis(x, 0, -1) for x in batch]), np.moveaxis(expected, 0, -1), dtype)
 
         rng = np.random.default_rng(0)
         gs = rng.uniform(-1, 1, expected.shape).astype(expected.dtype)

@@ -246,7 +246,7 @@ def newton(f, x):
 
 
 def test_the_callers_solver():
-    f = lambda a: root(lambda x, a: x**3 - a, 1.0, args=(a,), solver=newton).x  # noqa: E731
+    f = lambda a: root(lambda x, a: x**3 - a, 1.0, args=(a,), solver=newton).x
     np.testing.assert_allclose(wg.grad(f)(8.0), 1 / 12)
     np.testing.assert_allclose(wg.grad(wg.grad(f))(8.0), -2 / 9 * 8 ** (-5 / 3))
 
@@ -256,7 +256,7 @@ def test_the_callers_solver():
         assert not isinstance(x, Variable)
         return x
 
-    g = lambda a: fixed_point(lambda x: np.cos(a * x), 0.5, solver=iterate)  # noqa: E731
+    g = lambda a: fixed_point(lambda x: np.cos(a * x), 0.5, solver=iterate)
     wg.check_grads(g, 1.0)
 
     def descend(f, x):
@@ -264,7 +264,7 @@ def test_the_callers_solver():
             x = {"p": x["p"] - 0.2 * wg.grad(lambda p: f({"p": p}))(x["p"])}
         return x
 
-    h = lambda a: argmin(lambda x: np.sum((x["p"] - a) ** 2 + x["p"] ** 2), {"p": np.zeros(2)}, solver=descend)["p"]  # noqa: E731
+    h = lambda a: argmin(lambda x: np.sum((x["p"] - a) ** 2 + x["p"] ** 2), {"p": np.zeros(2)}, solver=descend)["p"]
     np.testing.assert_allclose(wg.jvp(h, (np.ones(2),), (np.ones(2),))[1], [0.5, 0.5])
     scipys = root(lambda x: x**2 - 2, 1.0, solver=lambda f, x: optimize.root_scalar(f, bracket=[0, 2]).root)
     assert scipys.success
@@ -281,7 +281,7 @@ def test_the_callers_linear_solver():
         columns = [matvec(e) for e in np.eye(b.size)]
         return np.linalg.solve(np.stack(columns, 1), b)
 
-    f = lambda b: fixed_point(lambda x: np.tanh(A @ x / 8) + b, np.zeros(4), linear_solver=solve)  # noqa: E731
+    f = lambda b: fixed_point(lambda x: np.tanh(A @ x / 8) + b, np.zeros(4), linear_solver=solve)
     wg.check_grads(f, B)
     assert calls
 
@@ -373,7 +373,7 @@ def test_shapes_and_dtypes():
 
 
 def test_complex_unknowns():
-    f = lambda a: root(lambda z: z**2 - a, 1.0 + 0.5j).x  # noqa: E731
+    f = lambda a: root(lambda z: z**2 - a, 1.0 + 0.5j).x
     a = -3.0 + 1j
     np.testing.assert_allclose(f(a), np.sqrt(a))
     np.testing.assert_allclose(wg.jvp(f, (a,), (1.0 + 0j,))[1], 0.5 / np.sqrt(a))
@@ -401,7 +401,7 @@ def test_the_closure_is_that_of_the_call():
     """A loop variable that has moved on, and an array that is changed, before the derivative is taken."""
     a, c, total = Variable(4.0), np.array(1.0), 0.0
     for k in (1.0, 2.0, 3.0):
-        total = total + root(lambda x: x - k * c * a, 1.0).x  # noqa: B023
+        total = total + root(lambda x: x - k * c * a, 1.0).x
     c *= 100
     total.backward()
     np.testing.assert_allclose(a.grad, 6.0)
@@ -421,7 +421,7 @@ def test_singular_jacobians_warn():
             np.zeros(2),
             solver=lambda f, x: np.array([0.5, 0.5]),
         ).x
-    )  # noqa: E731
+    )
     with pytest.warns(ConditioningWarning, match="singular"):
         _, t = wg.jvp(singular, (1.0,), (1.0,))
     assert np.isnan(t).all()
@@ -459,12 +459,12 @@ def test_a_solution_at_zero_is_none_to_warn_of():
 
 
 def test_a_zero_cotangent_does_not_meet_a_singular_jacobian():
-    f = lambda a: np.sum(root(lambda x: x**2 - a, np.ones(2), solver=lambda f, x: np.zeros(2)).x * 0.0) + a.sum()  # noqa: E731
+    f = lambda a: np.sum(root(lambda x: x**2 - a, np.ones(2), solver=lambda f, x: np.zeros(2)).x * 0.0) + a.sum()
     np.testing.assert_array_equal(wg.grad(f)(np.zeros(2)), np.ones(2))
 
 
 def test_no_solution_has_no_derivative():
-    stuck = lambda a: root(lambda x: 2 * x - a, 1.0, solver=lambda f, x: x).x  # noqa: E731
+    stuck = lambda a: root(lambda x: 2 * x - a, 1.0, solver=lambda f, x: x).x
     assert stuck(4.0) == 1.0
     with pytest.raises(ConvergenceError, match="root: the solver has not reached a solution"):
         wg.grad(stuck)(4.0)
@@ -491,7 +491,7 @@ def test_a_users_function_on_arrays_has_no_second_derivative():
         def backward(self, gy):
             return 3 * self.input.data**2 * gy
 
-    f = lambda a: root(lambda x: Cube()(x) - a, 1.0).x  # noqa: E731
+    f = lambda a: root(lambda x: Cube()(x) - a, 1.0).x
     np.testing.assert_allclose(wg.grad(f)(8.0), 1 / 12)
-    with pytest.raises(TypeError, match="Cube.backward works on arrays"):
+    with pytest.raises(TypeError, match=r"Cube\.backward works on arrays"):
         wg.grad(wg.grad(f))(8.0)

@@ -347,11 +347,11 @@ def test_a_minimum_with_active_bounds():
     np.testing.assert_allclose(x, [0.5, 1.0, 0.0], atol=1e-6)
     np.testing.assert_allclose(J[1:], 0, atol=1e-8)
     np.testing.assert_allclose(J[0], [1, 0, 0], atol=1e-6)
-    limit = lambda b: minimize(lambda x: np.sum((x - 3) ** 2), np.zeros(2), bounds=[(None, b), (None, 9.0)]).x  # noqa: E731
+    limit = lambda b: minimize(lambda x: np.sum((x - 3) ** 2), np.zeros(2), bounds=[(None, b), (None, 9.0)]).x
     np.testing.assert_allclose(wg.jacobian(limit)(1.0), [1, 0], atol=1e-8)
-    upper = lambda b: minimize(lambda p: np.sum((p["x"] - 3) ** 2), {"x": np.zeros(2)}, bounds={"x": (None, b)}).x["x"]  # noqa: E731
+    upper = lambda b: minimize(lambda p: np.sum((p["x"] - 3) ** 2), {"x": np.zeros(2)}, bounds={"x": (None, b)}).x["x"]
     np.testing.assert_allclose(wg.jacobian(upper)(np.array([1.0, 2.0])), np.eye(2), atol=1e-8)
-    inside = lambda t: minimize(lambda x: np.sum((x - t) ** 2), np.zeros(2), bounds=[(-9, 9)] * 2).x  # noqa: E731
+    inside = lambda t: minimize(lambda x: np.sum((x - t) ** 2), np.zeros(2), bounds=[(-9, 9)] * 2).x
     np.testing.assert_allclose(wg.jacobian(inside)(np.ones(2)), np.eye(2), atol=1e-8)
     with pytest.warns(ConditioningWarning, match="does not push"):
         wg.jacobian(lambda t: minimize(lambda x: np.sum((x - t) ** 2), np.ones(2), bounds=[(0, 9)] * 2).x)(
@@ -373,8 +373,8 @@ def test_a_minimum_with_constraints(method):
     size = np.sqrt(5)
     expected = 1.5 * (np.eye(2) / size - np.outer(c, c) / size**3)
     for shape in ("ineq", "eq"):
-        np.testing.assert_allclose(wg.jacobian(lambda c: nearest(c, 1.5, shape).x)(c), expected, atol=1e-8)  # noqa: B023
-        np.testing.assert_allclose(wg.jacobian(lambda r: nearest(c, r, shape).x)(1.5), c / size, atol=1e-8)  # noqa: B023
+        np.testing.assert_allclose(wg.jacobian(lambda c: nearest(c, 1.5, shape).x)(c), expected, atol=1e-8)
+        np.testing.assert_allclose(wg.jacobian(lambda r: nearest(c, r, shape).x)(1.5), c / size, atol=1e-8)
     np.testing.assert_allclose(wg.grad(lambda r: nearest(c, r).fun)(1.5), -2 * (size - 1.5), rtol=1e-7)
     np.testing.assert_allclose(wg.grad(wg.grad(lambda r: nearest(c, r).fun))(1.5), 2.0, rtol=1e-6)
     np.testing.assert_allclose(wg.jacobian(lambda c: nearest(c, 4.0).x)(c), np.eye(2), atol=1e-6)  # not active
@@ -482,7 +482,7 @@ def test_covariance_of_least_squares_is_differentiable():
     for k in range(2):
         np.testing.assert_allclose(
             wg.grad(lambda y: f(y)[k])(Y), wg.grad(lambda y: closed(y)[k])(Y), rtol=1e-6, atol=1e-9
-        )  # noqa: B023
+        )
     np.testing.assert_allclose(wg.jacobian(lambda y: f(y)[2])(Y), wg.jacobian(lambda y: closed(y)[2])(Y), atol=1e-9)
 
 
@@ -504,7 +504,7 @@ def test_covariance_of_least_squares_is_differentiable():
 )
 def test_curve_fit(options):
     popt, pcov = curve_fit(decay, T, Y, **options)
-    jac = lambda t, *p: wg.jacobian(lambda p: decay(t, p[0], p[1], p[2]))(np.array(p))  # noqa: E731
+    jac = lambda t, *p: wg.jacobian(lambda p: decay(t, p[0], p[1], p[2]))(np.array(p))
     expected, covariance = optimize.curve_fit(decay, T, Y, jac=jac, **options)
     np.testing.assert_allclose(popt, expected, rtol=1e-6)
     np.testing.assert_allclose(pcov, covariance, rtol=1e-5)
@@ -552,5 +552,5 @@ def test_a_fit_is_differentiable_in_its_data():
 
     for k in range(2):
         for argument in range(2):
-            g, expected = [wg.grad(lambda y, s, h=h: h(y, s)[k], argument)(Y, s) for h in (line, closed)]  # noqa: B023
+            g, expected = [wg.grad(lambda y, s, h=h: h(y, s)[k], argument)(Y, s) for h in (line, closed)]
             np.testing.assert_allclose(g, expected, rtol=1e-6, atol=1e-10)

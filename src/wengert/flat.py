@@ -36,8 +36,8 @@ def ravel(container: Any, what: str) -> Any:
     for leaf in tree.leaves(container):
         x: Any = leaf if isinstance(leaf, Variable) else np.asarray(as_data(leaf, what))
         for part in (np.real(x), np.imag(x)) if x.dtype.kind == "c" else (x,):
-            if part.dtype.kind != "f":
-                part = part.astype(float)
+            if part.dtype.char not in "fd":  # what linear algebra works in
+                part = part.astype(np.float32 if part.dtype.char == "e" else float)
             parts.append(np.reshape(part, (-1,)))
     if len(parts) == 1:
         return parts[0]

@@ -48,10 +48,16 @@ class System:
             `how(matvec, b)`, which gives the solution.
         symmetric: whether the Jacobian is.
         label: what it is, in messages.
+        quiet: do not warn of its condition.
     """
 
     def __init__(
-        self, at: Linearization, how: Any, symmetric: bool = False, label: str = "the Jacobian at the solution"
+        self,
+        at: Linearization,
+        how: Any,
+        symmetric: bool = False,
+        label: str = "the Jacobian at the solution",
+        quiet: bool = False,
     ) -> None:
         if how == "auto":
             how = "dense" if at.x.size <= DENSE else "cg" if symmetric else "gmres"
@@ -60,9 +66,10 @@ class System:
         self.at = at
         self.how = how
         self.label = label
+        self.quiet = quiet
         self._matrix: Any = None
 
-    def solve(self, b: ndarray, transposed: bool = False) -> ndarray:
+    def solve(self, b: Any, transposed: bool = False) -> Any:
         """x with J x = b, or the transpose of J instead.
 
         Raises:
@@ -88,7 +95,7 @@ class System:
             condition, eps = condition_number(matrix), np.finfo(matrix.dtype).eps
             if not condition < 0.1 / eps:
                 raise np.linalg.LinAlgError(f"{self.label} is singular (condition {condition:.1e})")
-            if condition > 0.1 / np.sqrt(eps):
+            if condition > 0.1 / np.sqrt(eps) and not self.quiet:
                 warn(
                     f"{self.label} is ill-conditioned (condition {condition:.1e}): what is computed with it has a "
                     f"relative error of about {condition * eps:.0e}"
@@ -170,40 +177,50 @@ def implied(
     outer = at.outer() if recording() is not False else ()
     trouble = None
     if system is None:
-        system = System(at, how, symmetric)
+        system = System(at, how, symmetric, quiet=not outer)
         with contextlib.suppress(np.linalg.LinAlgError, ConvergenceError):  # said when a derivative is asked for
-            far = max(np.linalg.norm(x), np.linalg.norm(x - origin) if origin is not None else 0.0)
-            reach = float(np.sqrt(np.finfo(x.dtype).eps) * far)
-            at, system, trouble = _newton(residual, at, system, polish, reach)
+            at, system = _newton(residual, at, system, polish)
+            far = max(np.linalg.norm(at.x), np.linalg.norm(at.x - origin) if origin is not None else 0.0)
+            if outer:
+                trouble = _doubts(residual, at, system, polish, float(np.sqrt(np.finfo(x.dtype).eps) * far))
     if not outer:
         return at.x
     return wrap(at.x, Implied(at, system, f"{what}: {trouble}" if trouble else None))
 
 
-def _newton(
-    residual: Any, at: Linearization, system: System, polish: bool, reach: float
-) -> tuple[Linearization, System, str | None]:
-    """Newton's method from x, and what is wrong with the solution that it reaches, if anything.
-
-    Steps are measured in x, so that the units of r do not matter: P. Deuflhard, "Newton Methods for Nonlinear Problems"
-    (Springer, 2004), chapter 3. `reach` is a distance that counts as none.
-    """
-    eps = np.finfo(at.x.dtype).eps
-    for k in range(_STEPS + 1):
-        if not np.isfinite(at.value).all():
-            return at, system, "the residual is not finite at the solution"
+def _newton(residual: Any, at: Linearization, system: System, polish: bool) -> tuple[Linearization, System]:
+    """Newton's method from x to rounding, if it is near: its linearization there, and the system."""
+    for _ in range(_STEPS if polish else 0):
         step = system.solve(at.value)
         size, scale = np.linalg.norm(step), np.linalg.norm(at.x)
-        if size <= 4 * eps * scale:
+        if size <= 4 * np.finfo(at.x.dtype).eps * scale or size > 0.1 * scale + 1e-3:
             break
         new = Linearization(residual, at.x - step)
-        next_size = np.linalg.norm(system.solve(new.value)) if np.isfinite(new.value).all() else np.inf
-        far = size > 0.1 * scale + 1e-3  # no matter of rounding
-        if not polish or far or k == _STEPS or not next_size < size:
+        if not _size(system, new.value) < size:
             break
-        at, system = new, System(new, system.how, label=system.label)
+        at, system = new, System(new, system.how, label=system.label, quiet=system.quiet)
+    return at, system
+
+
+def _size(system: System, value: ndarray) -> float:
+    """How far from a solution, measured in x, so that the units of r do not matter."""
+    return float(np.linalg.norm(system.solve(value))) if np.isfinite(value).all() else np.inf
+
+
+def _doubts(residual: Any, at: Linearization, system: System, polished: bool, reach: float) -> str | None:
+    """Warn if the Jacobian is nearly singular at x; what is wrong with x, if it is no solution at all.
+
+    One more step of Newton's method tells: near a regular solution it is short, and the next one far shorter. `reach`
+    is a distance that counts as none.
+
+    P. Deuflhard, "Newton Methods for Nonlinear Problems" (Springer, 2004), chapter 2.
+    """
+    if not np.isfinite(at.value).all():
+        return "the residual is not finite at the solution"
+    step = system.solve(at.value)
+    size, scale = np.linalg.norm(step), np.linalg.norm(at.x)
     if size > reach:
-        bent = not next_size < 0.05 * size
+        bent = not _size(system, Linearization(residual, at.x - step).value) < 0.05 * size
     else:
         bent = _bends(residual, at, system, reach)
     if bent:
@@ -211,16 +228,12 @@ def _newton(
             "the Jacobian at the solution is singular, or nearly so, or the solver has not reached it: the Jacobian "
             "changes much in a small neighbourhood, so derivatives are inaccurate"
         )
-    if not size <= 0.01 * scale + 1e-6 and not (bent and polish):
+    if size > 0.01 * scale + 1e-6 and not (bent and polished):
         return (
-            at,
-            system,
-            (
-                f"the solver has not reached a solution (a step of Newton's method has a norm of {size:.1e}, the solution "
-                f"{scale:.1e}), so it has no derivative"
-            ),
+            f"the solver has not reached a solution (a step of Newton's method has a norm of {size:.1e}, the solution "
+            f"one of {scale:.1e}), so it has no derivative"
         )
-    return at, system, None
+    return None
 
 
 def _bends(residual: Any, at: Linearization, system: System, reach: float) -> bool:

@@ -110,8 +110,8 @@ def minimize(
             over the elements of x in order. jac=False, "2-point" and so on are SciPy's differences.
         bounds: SciPy's Bounds or pairs `(low, high)` for each element; or for a container x0 one built like it, with
             `(low, high)` or None for each array: None, a number, or an array of its shape.
-        constraints: SciPy's dicts, NonlinearConstraint (whose defaults, jac="2-point" and hess=BFGS(), become the exact ones) and
-            LinearConstraint (over the elements of x in order), alone or in a list.
+        constraints: SciPy's dicts, NonlinearConstraint (whose defaults, jac="2-point" and hess=BFGS(), become the exact
+            ones) and LinearConstraint (over the elements of x in order), alone or in a list.
         callback: SciPy's; it gets x as fun does.
 
     Returns:

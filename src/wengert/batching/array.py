@@ -174,9 +174,7 @@ class Batched:
     def __deepcopy__(self, memo: Any) -> Batched:
         return self.copy()
 
-    def astype(
-        self, dtype: Any, order: Any = "K", casting: Any = "unsafe", subok: bool = True, copy: bool = True
-    ) -> Any:
+    def astype(self, dtype: Any, order: Any = "K", casting: Any = "unsafe", subok: bool = True, copy: bool = True) -> Any:
         """The same values in another dtype."""
         return Batched(self.array.astype(dtype, casting=casting, copy=copy), self.level)
 

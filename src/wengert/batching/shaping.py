@@ -187,9 +187,7 @@ def diagonal(level: int, a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1
 
 
 @rule(np.trace)
-def trace(
-    level: int, a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1, dtype: Any = None, out: Any = None
-) -> Any:
+def trace(level: int, a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1, dtype: Any = None, out: Any = None) -> Any:
     """`numpy.trace`."""
     return Batched(np.trace(a.array, offset, shifted(axis1, a.ndim), shifted(axis2, a.ndim), dtype), level)
 
@@ -295,9 +293,7 @@ def select(level: int, condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 
 
 RULES[np.isin] = lambda level, element, test_elements, **kwargs: (
-    NotImplemented
-    if level_of(test_elements) == level
-    else elementwise(lambda x: np.isin(x, test_elements, **kwargs), (element,))
+    NotImplemented if level_of(test_elements) == level else elementwise(lambda x: np.isin(x, test_elements, **kwargs), (element,))
 )
 RULES[np.allclose] = lambda level, *args, **kwargs: np.all(np.isclose(*args, **kwargs))
 
@@ -351,9 +347,7 @@ RULES[np.isrealobj] = lambda level, x: x.dtype.kind != "c"
 RULES[np.isfortran] = lambda level, a: False
 RULES[np.result_type] = lambda level, *xs: np.result_type(*[x.dtype if type(x) is Batched else x for x in xs])
 RULES[np.can_cast] = lambda level, x, *args, **kwargs: np.can_cast(x.dtype, *args, **kwargs)
-RULES[np.common_type] = lambda level, *xs: np.common_type(
-    *[np.empty(0, x.dtype) if type(x) is Batched else x for x in xs]
-)
+RULES[np.common_type] = lambda level, *xs: np.common_type(*[np.empty(0, x.dtype) if type(x) is Batched else x for x in xs])
 RULES[np.min_scalar_type] = lambda level, a: a.dtype
 for _function in (np.array_repr, np.array_str, np.array2string):
     RULES[_function] = lambda level, a, *args, **kwargs: repr(a)
