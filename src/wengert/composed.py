@@ -8,7 +8,7 @@ from typing import Any
 from numpy import ndarray
 
 from . import forward, reverse
-from .batching.array import Batched
+from .batching.array import Batched, one_by_one
 from .declare import general, implements
 from .recording import recorded
 from .variable import Variable
@@ -61,7 +61,7 @@ def composed(function: Any, *, name: str | None = None) -> Callable[[Any], Any]:
                 raise TypeError(f"{label}: out= would write a tracked result into a plain array; leave it out")
             places = _places((args, kwargs), found)
             if not found:
-                return function(*args, **kwargs)
+                return one_by_one(function, *args, **kwargs)
             return op(*found, rebuild=lambda xs: _rebuilt(places, iter(xs)))
 
         call.__name__ = call.__qualname__ = label

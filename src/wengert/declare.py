@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy import generic, ndarray
 
-from .batching.array import BatchedError
+from .batching.array import BatchedError, looped, one_by_one
 from .function import Pick, give
 from .operation import Binary, General, Linear, Rule, Several, Unary, unbroadcast
 from .recording import recording
@@ -220,7 +220,7 @@ def _binary(function: Any, rule_x: Rule, rule_y: Rule, name: str, call: Any, hol
         elif isinstance(y, Variable):
             a, p = x if isinstance(x, _constants) else constant(x, op, 1), None
             b, q = y._data, y._node
-            if type(a) is complex:
+            if type(a) is complex and type(b) is np.float64:
                 b = np.asarray(b)  # NumPy's float64 is a float to Python's complex, which would compute without NumPy
         else:
             return call(x, y)
@@ -316,7 +316,7 @@ def linear(
 
         def op(x: Any, /, *args: Any, **kwargs: Any) -> Any:
             if not isinstance(x, Variable):
-                return compute(x, *args, **kwargs)
+                return one_by_one(compute, x, *args, **kwargs)
             a = x._data
             p = x._node
             if p is not None and (mode := recording()) is not True:
@@ -328,6 +328,8 @@ def linear(
                 args, kwargs = own_arguments(args, label), own_arguments(kwargs, label)
             try:
                 z = compute(a, *args, **kwargs)
+            except BatchedError:
+                return looped(op, (x, *args), kwargs)
             except (ValueError, TypeError) as error:
                 raise explained(error, op, (a,)) from None
             if p is None or z.dtype.kind not in "fc":
@@ -378,6 +380,8 @@ def general(
         kwargs = own_arguments(kwargs, name)
         try:
             z = function(*xs, **kwargs)
+        except BatchedError:
+            return looped(op, inputs, kwargs)
         except (ValueError, TypeError) as error:
             raise explained(error, op, tuple(xs)) from None
         if not any([isinstance(v, Variable) for v in inputs]):
@@ -425,7 +429,10 @@ def several(name: str, function: Any, pulls: Any, pushes: Any) -> Any:
                 return mode.call(op, inputs, kwargs)
             tracked = False
         kwargs = own_arguments(kwargs, name)
-        zs = function(*xs, **kwargs)
+        try:
+            zs = function(*xs, **kwargs)
+        except BatchedError:
+            return looped(op, inputs, kwargs)
         if not any([isinstance(v, Variable) for v in inputs]):
             return zs
         nodes: list[Any] = [None] * len(zs)

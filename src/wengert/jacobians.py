@@ -28,7 +28,6 @@ from .transforms import (
     chosen,
     positions,
     unused,
-    zeros,
 )
 
 LIMIT = (
@@ -59,12 +58,14 @@ def jacobian(
         allow_unused: give None, instead of an error, for a leaf that no result depends on.
 
     One run of f, and one walk with a batch of as many unit vectors as the results (reverse) or arguments (forward) have
-    elements. It takes several batches where one would have more than `jacobians.LIMIT` bytes (2**28) at the ends.
+    elements: the NumPy calls of one `vjp` or `jvp`, on arrays that are that much larger, so the work of two to three
+    runs of f for each unit vector. It takes several batches where one would have more than `jacobians.LIMIT` bytes
+    (2**28) at the ends.
 
     Blocks have the dtype of the argument, and are complex where the result is: of a real argument and a complex result,
     dy/dx; of a complex argument and a real result, dy/dRe + i dy/dIm, as `grad` has it. These take a second walk where
-    the unit vectors start from the complex side. A result that does not depend on an argument that another one depends
-    on has zeros there.
+    the unit vectors start from the complex side, and `holomorphic` two more, which find out whether f is. A result that
+    does not depend on an argument that another one depends on has zeros there.
 
     Raises:
         TypeError: a leaf is not floating-point, or both a result and an argument are complex and `holomorphic` is not
@@ -182,9 +183,8 @@ def _check_kinds(run: Run, holomorphic: bool, second: bool = False) -> None:
 
 def _check_field(run: Run, single: bool) -> None:
     """Refuse a result that is not like the arguments."""
-    built = (
-        run.arguments[0] if single else tree.Structure(tuple, tuple(range(len(run.arguments))), tuple(run.arguments))
-    )
+    parts = tuple(run.arguments)
+    built = parts[0] if single else tree.Structure(tuple, tuple(range(len(parts))), parts)
     shapes = [x.shape for x in run.xs], [y.shape for y in run.ys]
     if run.result != built or shapes[0] != shapes[1]:
         raise ValueError(
@@ -290,7 +290,8 @@ def hessian(
     each place of these that of the arguments again. A function that is linear in an argument has zeros there.
 
     One run of the gradient of f (of its reverse Jacobian, if it gives no scalar), and one walk forward over it with a
-    batch of as many unit vectors as the arguments have elements: forward over reverse. For large arguments see `hvp`.
+    batch of as many unit vectors as the arguments have elements: forward over reverse. That is the NumPy calls of one
+    `hvp`, and its work for each unit vector. For large arguments see `hvp` itself.
 
     Raises:
         TypeError: a leaf is not floating-point, or complex without `holomorphic`, or real with it.
@@ -359,8 +360,9 @@ def hvp(f: Callable[..., Any], primals: Any, tangents: Any, allow_unused: bool =
         allow_unused: give None, instead of an error, for a leaf that the result does not depend on.
 
     Only the product is given, in the structure, shapes and dtypes of the primals; zeros where f is linear. One run of
-    the gradient of f and one walk forward over it, whatever the sizes: the work of about four runs of f. For many
-    products at one point, `wg.linearize(wg.grad(f), x)` runs the gradient once.
+    the gradient of f and one walk forward over it, whatever the sizes: the work of four to five runs of f, where matrix
+    products or transcendental functions dominate it. For many products at one point, `wg.linearize(wg.grad(f), x)` runs
+    the gradient once.
 
     Raises:
         TypeError: a leaf of a primal is not floating-point, or the result is no real scalar.
@@ -399,7 +401,7 @@ def _product(
         check_scalar(run)
         used[:] = _used(run, allow_unused)
         gs = run.pull([np.ones((), run.ys[0].dtype)], run.outer)
-        return [zeros(x) if g is None else g for g, x in zip(gs, run.xs, strict=True)]
+        return [np.zeros_like(x) if g is None else g for g, x in zip(gs, run.xs, strict=True)]
 
     run = Run(name, gradient, primals, {}, range(len(primals)), False)
     return run, used, run.push_like(tangents, name)
@@ -418,7 +420,7 @@ def ggnvp(model: Callable[..., Any], loss: Callable[[Any], Any], primals: Any, t
         primals, tangents: of the model; one argument, or tuples of them, as in `hvp`.
 
     The product has the structure, shapes and dtypes of the primals. One run of the model, one walk forward and one back
-    over it, and one `hvp` of the loss.
+    over it (the work of about five runs), and one `hvp` of the loss.
 
     Raises:
         TypeError: a leaf of a primal, or of the model's result, is not floating-point, or the loss is no real scalar.
@@ -439,7 +441,7 @@ def ggnvp(model: Callable[..., Any], loss: Callable[[Any], Any], primals: Any, t
     ty = run.push_like(tangents, "ggnvp")
     *_, gys = _product("ggnvp", loss, (run.value(),), (ty,), True)
     gs = run.pull(*run.flowing(gys))
-    return _of_arguments(run, [zeros(x) if g is None else g for g, x in zip(gs, run.xs, strict=True)], single)
+    return _of_arguments(run, [np.zeros_like(x) if g is None else g for g, x in zip(gs, run.xs, strict=True)], single)
 
 
 # ---- traces -------------------------------------------------------------------------------------------------
@@ -497,7 +499,7 @@ def divergence(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux:
         run = Run("divergence", f, args, kwargs, positions("divergence", wanted, len(args)), has_aux)
         _check_field(run, single)
         _used(run, False)
-        (result,) = _trace(run, [np.zeros((), np.result_type(*run.ys))])
+        (result,) = _trace(run, [np.zeros((), np.result_type(*run.ys) if run.ys else float)])
         return (result, run.aux) if has_aux else result
 
     return differentiated
@@ -523,5 +525,7 @@ def _trace(run: Run, results: Sequence[Any]) -> list[Any]:
 
     parts = [[None if s is None else np.sum(s, axis=0) for s in part] for part in _batches(along, run.xs, run.ys)]
     totals = [[p for p in column if p is not None] for column in zip(*parts, strict=True)] or [[] for _ in results]
-    sums = [functools.reduce(operator.add, ps) if ps else zeros(y) for ps, y in zip(totals, results, strict=True)]
+    sums = [
+        functools.reduce(operator.add, ps) if ps else np.zeros_like(y) for ps, y in zip(totals, results, strict=True)
+    ]
     return [as_array(s) for s in sums]

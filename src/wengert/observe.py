@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .batching.array import memory
 from .recording import Recorder
 from .variable import Variable, data_of, info_of, wrap
 
@@ -95,7 +96,7 @@ class Debug(Recorder):
                 continue
             if r._node is not None:
                 info_of(r._node).line = line
-            if not np.all(np.isfinite(r._data)):
+            if not np.all(np.isfinite(memory(r._data))):
                 raise FloatingPointError(self._report(f"{name_of(op)} made {_worst(r._data)}", line, args))
             self.recent.append(f"{name_of(op)} of shape {r.shape} at {line}")
         return result
@@ -105,7 +106,7 @@ class Debug(Recorder):
         line = (info and info.line) or "a line outside debug()"
         name = type(node).__name__
         for g in gy if isinstance(gy, list) else [gy]:
-            if g is not None and not np.all(np.isfinite(g)):
+            if g is not None and not np.all(np.isfinite(memory(g))):
                 what = f"backward: the gradient that flows into the result of {name} holds {_worst(g)}"
                 raise FloatingPointError(self._report(what, line, ()))
         self.recent.append(f"backward through {name} recorded at {line}")
@@ -138,4 +139,4 @@ def debug(context: int = 5) -> Debug:
 
 
 def _worst(x: Any) -> str:
-    return "nan" if np.any(np.isnan(x)) else "inf"
+    return "nan" if np.any(np.isnan(memory(x))) else "inf"

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy import generic, ndarray
 
-from .batching.array import BatchedError, looped
+from .batching.array import one_by_one
 from .function import Function, Node, Parts, Pick, give
 from .variable import Variable, as_data, info_of, is_inexact, tie, wrap
 
@@ -49,14 +49,6 @@ def spread(x: Any, shape: tuple[int, ...]) -> Any:
         z[...] = x
         return z
     return np.broadcast_to(x, shape)
-
-
-def _by_rule(rule: Rule, g: Any, operands: Any, args: Any, kwargs: Any) -> Any:
-    """rule(g, *operands, *args, **kwargs); where it cannot take a batch, on one example after the other."""
-    try:
-        return rule(g, *operands, *args, **kwargs)
-    except BatchedError:
-        return looped(rule, (g, *operands, *args), dict(kwargs))
 
 
 # ---- nodes, one class for each arity ------------------------------------------------------------------------
@@ -131,7 +123,7 @@ class Operation(Node):
             if apply is not None and self.elementwise:
                 t = apply(self.pulls[i], g, operands, self.args, self.kwargs)
             else:
-                t = _by_rule(self.pulls[i], g, operands, self.args, self.kwargs)
+                t = one_by_one(self.pulls[i], g, *operands, *self.args, **self.kwargs)
             if conjugate:
                 t = np.conj(t)
             yield p, t if self.shapes is None else unbroadcast(t, self.shapes[i])
@@ -145,7 +137,7 @@ class Operation(Node):
             if apply is not None and self.elementwise:
                 t = apply(self.pushes[i], t, self._operands(graph), self.args, self.kwargs)
             else:
-                t = _by_rule(self.pushes[i], t, self._operands(graph), self.args, self.kwargs)
+                t = one_by_one(self.pushes[i], t, *self._operands(graph), *self.args, **self.kwargs)
             total = t if total is None else total + t
         if total is not None:
             tangents[self] = total if self.shapes is None else spread(total, self.shapes[-1])
@@ -243,7 +235,7 @@ class Several(Operation):
         gs = [np.zeros_like(z) if t is None else t for t, z in zip(g, self.zs, strict=True)]
         for i, p in enumerate(self.parents):
             if p is not None:
-                yield p, _by_rule(self.pulls[i], gs, (zs, *xs), (), self.kwargs)
+                yield p, one_by_one(self.pulls[i], gs, zs, *xs, **self.kwargs)
 
     def push(self, tangents: dict[Any, Any], graph: bool, apply: Any = None) -> None:
         zs, xs = self._read(graph)
@@ -251,7 +243,7 @@ class Several(Operation):
         for i, p in enumerate(self.parents):
             t = None if p is None else tangents.get(p)
             if t is not None:
-                ts = _by_rule(self.pushes[i], t, (zs, *xs), (), self.kwargs)
+                ts = one_by_one(self.pushes[i], t, zs, *xs, **self.kwargs)
                 total = ts if total is None else [a + b for a, b in zip(total, ts, strict=True)]
         if total is not None:
             tangents[self] = Parts(total)

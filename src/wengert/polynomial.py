@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.polynomial as _numpy
 
+from .batching.array import by_example
 from .composed import composed
 from .declare import linear
 from .rules.polynomials import coefficients, column_norms, floating, least_squares, residuals, weighted
@@ -342,6 +343,7 @@ def _module(b: _Basis) -> SimpleNamespace:
     of = [found[prefix + name] for name in ("val", "der", "vander")]
     found[f"{prefix}roots"] = _roots(b, f"{label}roots", *of)
     for name, function in found.items():
+        found[name] = function = by_example(function)
         function.__name__ = function.__qualname__ = name
         function.__doc__ = f"`{b.module.__name__}.{name}` for arrays and Variables. Differentiable."
         function.__wrapped__ = getattr(b.module, name)  # its signature

@@ -246,7 +246,7 @@ def array_function(self: Variable, function: Any, types: Any, args: Any, kwargs:
         try:
             return op(*args, **kwargs)
         except BatchedError:
-            return looped(function, args, kwargs)
+            return looped(op, args, kwargs)
     name = f"{getattr(function, '__module__', 'numpy')}.{function.__name__}".replace("numpy", "np", 1)
     if function in CONSTANT:
         if isinstance(_argument(function, "out", args, kwargs), Variable):

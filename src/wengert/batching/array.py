@@ -8,6 +8,7 @@ higher, is outside.
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -188,7 +189,7 @@ class Batched:
         """The axes in another order."""
         if len(axes) == 1 and not isinstance(axes[0], (int, np.integer)):
             (axes,) = axes
-        return RULES[np.transpose](self.level, self, axes or None)
+        return RULES[np.transpose](self.level, self, None if axes is None or len(axes) == 0 else axes)
 
     def flatten(self, order: Any = "C") -> Any:
         """A copy with one axis."""
@@ -388,11 +389,31 @@ def _ragged(what: str) -> BatchedError:
 def looped(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     """The function on one example after the other: what there is no rule for."""
     level = level_of((args, kwargs))
+    if not level:
+        raise _leaves("a slice, a shape or another argument that is no array")
     batch, name = batch_of((args, kwargs), level), getattr(function, "__name__", "the result")
     if not batch:
         return _of_nothing(function, args, kwargs, level)
     results = [function(*example(args, level, i), **example(kwargs, level, i)) for i in range(batch)]
     return together(results, level, name)
+
+
+def one_by_one(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """The function's result; where it cannot take a batch, from one example after the other."""
+    try:
+        return function(*args, **kwargs)
+    except BatchedError:
+        return looped(function, args, kwargs)
+
+
+def by_example(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that runs on one example after the other where it cannot take a batch."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return one_by_one(function, *args, **kwargs)
+
+    return call
 
 
 def _of_nothing(function: Any, args: Any, kwargs: Any, level: int) -> Any:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
 from ..variable import Variable
-from .array import RULES, Batched, BatchedError, elementwise, example, is_batched, level_of, ranked
+from .array import RULES, Batched, BatchedError, elementwise, is_batched, level_of, looped, ranked
 
 
 class Place:
@@ -79,7 +80,7 @@ def _parts(x: Any, key: Any, level: int) -> list[Any]:
                     "vmap: x[mask] has a length of its own in every example; use np.where(mask, x, 0), or sum(where=mask)"
                 )
             if not np.ndim(k):
-                raise NotImplementedError
+                raise BatchedError("vmap: x[True] runs on one example after the other")
             parts += np.nonzero(k)
         else:
             parts.append(k)
@@ -105,8 +106,10 @@ def getitem(x: Any, key: Any) -> Any:
     level = max(level_of(x), level_of(key))
     try:
         place = Place(x, key, level)
-    except NotImplementedError:  # x[True]
-        return RULES["stack"]([example(x, level, i)[key] for i in range(x.batch)], level)
+    except BatchedError:
+        if any([isinstance(k, (bool, np.bool_)) for k in (key if type(key) is tuple else (key,))]):
+            return looped(operator.getitem, (x, key), {})
+        raise
     return place.read(x.array if is_batched(x, level) else x, level)
 
 

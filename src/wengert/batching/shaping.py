@@ -233,7 +233,6 @@ def stack(level: int, arrays: Any, axis: Any = 0, out: Any = None, **kwargs: Any
     return Batched(np.stack(xs, shifted(axis, xs[0].ndim), **kwargs), level)
 
 
-RULES["stack"] = lambda arrays, level: Batched(np.stack(arrays), level)
 
 
 # ---- elementwise functions that are no ufuncs ---------------------------------------------------------------
