@@ -197,6 +197,12 @@ def test_linear_solve_of_a_sparse_matrix(how):
         linear_solve(sparse.csr_array(np.ones((2, 2))), np.ones(2))
 
 
+def test_linear_solve_of_a_linear_operator():
+    operator = sparse.linalg.aslinearoperator(A)
+    for how in ("dense", "gmres"):
+        wg.check_grads(lambda b: linear_solve(operator, b, linear_solver=how) ** 2, B)
+
+
 def test_linear_solve_of_a_container_and_of_complex_numbers():
     def operator(x, k):
         return {"u": 2 * x["u"] + k * x["v"].sum(), "v": 3 * x["v"] - x["u"][:2] * k}
@@ -481,6 +487,21 @@ def test_messages():
         root(lambda x: x, "text")
     with pytest.raises(TypeError, match="argmin: the function must give a real scalar"):
         argmin(lambda x: x**2, np.ones(2))
+
+
+def test_batches():
+    J = np.linalg.inv(np.diag(3 * coupled_cubes(B) ** 2) + A)
+    for jacobian in (wg.jacrev, wg.jacfwd):
+        np.testing.assert_allclose(jacobian(coupled_cubes)(B), J, rtol=1e-10)
+    H = -np.einsum("im,m,mj,mk->ijk", J, 6 * coupled_cubes(B), J, J)
+    np.testing.assert_allclose(wg.hessian(coupled_cubes)(B), H, rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(wg.jacrev(wg.jacrev(coupled_cubes))(B), H, rtol=1e-8, atol=1e-12)
+    with pytest.raises(TypeError, match="another value in every example of a vmap"):
+        wg.vmap(coupled_cubes)(np.stack([B, B]))
+
+
+def coupled_cubes(b):
+    return root(lambda x: x**3 + A @ x - b, np.ones(4), linear_solver="gmres").x
 
 
 def test_a_users_function_on_arrays_has_no_second_derivative():

@@ -12,6 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from . import forward, reverse, tree
+from .batching.array import Batched, BatchedError
 from .batching.vmap import vmap
 from .jacobians import LIMIT
 from .recording import no_grad, recorded
@@ -34,6 +35,11 @@ def ravel(container: Any, what: str) -> Any:
     """The leaves of a container in one vector, differentiably. `what` names it in messages."""
     parts: list[Any] = []
     for leaf in tree.leaves(container):
+        if type(leaf._data if isinstance(leaf, Variable) else leaf) is Batched:
+            raise BatchedError(
+                f"{what} has another value in every example of a vmap, and a solver takes its decisions by values; "
+                "solve for the whole batch at once, with an x0 of its shape, or for one example after the other in a loop"
+            )
         x: Any = leaf if isinstance(leaf, Variable) else np.asarray(as_data(leaf, what))
         for part in (np.real(x), np.imag(x)) if x.dtype.kind == "c" else (x,):
             if part.dtype.char not in "fd":  # what linear algebra works in

@@ -51,8 +51,8 @@ def root(
         SciPy's OptimizeResult. `x` is built like x0, with its dtypes; it is a Variable where fun reads tracked data.
         The other fields are plain. A few Newton steps take x to rounding, except after `solver`.
 
-    One run of fun for each evaluation of SciPy's, and one walk for each row of a Jacobian. Derivatives cost one
-    linear solve each, and for the first of them the Jacobian.
+    One run of fun for each evaluation of SciPy's; a Jacobian is one walk with a batch of as many vectors as x has
+    elements. Where fun reads tracked data, there are about two Jacobians more, and each derivative is a linear solve.
 
     Raises:
         TypeError, ValueError: x0 is not of numbers, or fun gives another number of values.
@@ -188,8 +188,8 @@ def argmin(
         x, built like x0, with its dtypes; a Variable where fun reads tracked data. Newton steps take it to rounding,
         except after `solver`.
 
-    Cost: that of `wg.minimize`, and a Hessian (one walk a row) for derivatives, which solve the condition that the
-    gradient is zero. Warnings and source as in `root`.
+    Cost: that of `wg.minimize`, and about two Hessians (one walk each, with a batch) for Newton's method. Derivatives
+    solve the condition that the gradient is zero. Warnings and source as in `root`.
 
     Raises:
         TypeError, ValueError: x0 is not of numbers, or fun gives no real scalar.
@@ -230,14 +230,14 @@ def linear_solve(A: Any, b: Any, *, linear_solver: Any = "auto", symmetric: bool
 
     Args:
         A: a matrix, or stack of them, as for `numpy.linalg.solve` (which does the work, if linear_solver is "auto"
-            or "dense"); a constant sparse matrix of SciPy's (LU factors, or "cg" or "gmres"); or a function that takes
-            x and gives numbers built like b, such as a discretised operator.
+            or "dense"); a constant sparse matrix of SciPy's (LU factors, or "cg" or "gmres") or LinearOperator; or a
+            function that takes x and gives numbers built like b, such as a discretised operator.
         b: the right-hand side, in any container. x is built like it.
         linear_solver: as in `root`; "cg" is for a symmetric positive definite A.
         symmetric: whether A is, so that "auto" is conjugate gradients above 1000 unknowns.
 
-    For a function A: one run of it, and a walk for each multiplication with A or its transpose: as many as there are
-    unknowns with "dense". Each derivative is one more solve.
+    For a function A: two runs of it, and a walk for each multiplication with A or its transpose; with "dense" one walk
+    with a batch of as many vectors as there are unknowns. Each derivative is one more solve.
 
     Raises:
         numpy.linalg.LinAlgError: A is singular.
@@ -257,8 +257,8 @@ def linear_solve(A: Any, b: Any, *, linear_solver: Any = "auto", symmetric: bool
         array([1.5, 2. , 1.5])
     """
     factors = None
-    if not callable(A):
-        if linear_solver in ("auto", "dense") and not hasattr(A, "tocsc"):
+    if not callable(A) or hasattr(A, "rmatvec"):
+        if linear_solver in ("auto", "dense") and not hasattr(A, "tocsc") and not hasattr(A, "rmatvec"):
             return np.linalg.solve(A, b)
         A, factors = _product(A, linear_solver in ("auto", "dense"))
     like = Flat(b, "linear_solve: b")
@@ -290,7 +290,7 @@ class _Product(Function):
         return np.asarray(self.matrix @ x)
 
     def backward(self, gy: Any) -> Any:
-        return _Product(self.matrix.conj().T)(gy)
+        return _Product(self.matrix.H if hasattr(self.matrix, "rmatvec") else self.matrix.conj().T)(gy)
 
 
 class _Factors:
@@ -314,6 +314,8 @@ class _Factors:
 
 def _product(matrix: Any, direct: bool) -> tuple[Callable[[Any], Any], _Factors | None]:
     """Multiplication with a matrix, and the factors of a sparse one."""
+    if hasattr(matrix, "rmatvec"):
+        return _Product(matrix), None
     if not hasattr(matrix, "tocsc"):
         matrix = matrix if isinstance(matrix, Variable) else np.asarray(matrix)
         return lambda x: matrix @ x, None

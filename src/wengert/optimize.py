@@ -120,8 +120,8 @@ def minimize(
         follow from the conditions of Karush, Kuhn and Tucker with the active bounds and constraints. Other fields
         are plain.
 
-    One run of fun and one walk for a gradient, two more walks for a product with the Hessian, one for each row of a
-    Hessian. Derivatives of x cost a Hessian and a linear solve.
+    One run of fun and one walk for a gradient, two more walks for a product with the Hessian, or for the Hessian, the
+    second with a batch of as many vectors as x has elements. Derivatives of x cost a Hessian and a linear solve.
 
     Raises:
         TypeError, ValueError: x0 is not of numbers, fun gives no real scalar, or a container does not fit.
@@ -308,8 +308,9 @@ def least_squares(
         not determine it. x, fun, cost and covariance are Variables where fun or bounds read tracked data, and x is
         then taken to rounding by Newton steps; other fields are plain.
 
-    One run of fun for an evaluation; a Jacobian costs a walk for each residual or each element of x, whichever are
-    fewer. Derivatives cost the Hessian of the cost and a linear solve; those of the covariance a run for each element.
+    One run of fun for an evaluation; a Jacobian costs a walk with a batch of the residuals or of the elements of x,
+    whichever are fewer. Derivatives cost the Hessian of the cost and a linear solve; those of the covariance a run for
+    each element.
 
     Raises, warns: as `minimize`. TypeError: a loss of the caller's own, where fun reads tracked data.
 
