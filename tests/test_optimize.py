@@ -336,6 +336,12 @@ def test_a_minimum_is_differentiable(method):
     np.testing.assert_allclose(wg.grad(g)(1.0), -2 * 24 * u / (2 + 12 * u**2) ** 2 * g(1.0), rtol=1e-5)
 
 
+def test_the_value_depends_on_what_the_place_does_not():
+    np.testing.assert_allclose(wg.grad(lambda a: minimize(lambda x: (x - 1) ** 2 + a**2, 0.0).fun)(3.0), 6.0)
+    g = wg.grad(lambda a: least_squares(lambda x: np.stack([x - 1, a]), 0.0).cost)(3.0)
+    np.testing.assert_allclose(g, 3.0)
+
+
 def test_a_minimum_with_active_bounds():
     def f(t):
         return minimize(

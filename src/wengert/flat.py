@@ -38,7 +38,7 @@ def ravel(container: Any, what: str) -> Any:
         if type(leaf._data if isinstance(leaf, Variable) else leaf) is Batched:
             raise BatchedError(
                 f"{what} has another value in every example of a vmap, and a solver takes its decisions by values; "
-                "solve for the whole batch at once, with an x0 of its shape, or for one example after the other in a loop"
+                "solve for the whole batch at once, with an x0 of its shape, or for one example after the other"
             )
         x: Any = leaf if isinstance(leaf, Variable) else np.asarray(as_data(leaf, what))
         for part in (np.real(x), np.imag(x)) if x.dtype.kind == "c" else (x,):

@@ -19,7 +19,7 @@ from . import reverse, tree
 from .constraints import DERIVATIVE_FREE, Bounded, Constraint, bounds_of, constraints_of, kkt, split_bounds
 from .flat import Evaluated, Flat, Linearization, plain, ravel, reads_tracked, scipy_optimize
 from .implied import implied
-from .recording import no_grad, recorded, recording
+from .recording import no_grad, recording
 from .transforms import jvp
 from .variable import Variable, data_of, wrap
 
@@ -164,7 +164,7 @@ def minimize(
             result[name] = start.unravel(np.asarray(result[name], start.dtype))
     x = optimum(objective, x, limits, rules, bool(result.success))
     result.x = start.unravel(x)
-    if isinstance(x, Variable):
+    if recording() is not False and reads_tracked(objective, x):
         result.fun = objective(x)[0]
     elif start.dtype.itemsize < 8:
         result.fun = start.dtype.type(result.fun)
@@ -285,11 +285,16 @@ def least_squares(
     x_scale: Any = 1.0,
     loss: Any = "linear",
     f_scale: float = 1.0,
+    diff_step: Any = None,
+    tr_solver: Any = None,
+    tr_options: Any = None,
+    jac_sparsity: Any = None,
     max_nfev: int | None = None,
     verbose: int = 0,
     args: Any = (),
     kwargs: Any = None,
-    **others: Any,
+    callback: Any = None,
+    workers: Any = None,
 ) -> Any:
     """Minimise half the sum of the squares of `fun(x, *args, **kwargs)`: `scipy.optimize.least_squares`.
 
@@ -300,7 +305,7 @@ def least_squares(
             order; "2-point", "3-point" and "cs" are SciPy's differences.
         bounds: `(low, high)`, each a number or built like x0; or SciPy's Bounds.
         x_scale: SciPy's, or built like x0.
-        others: SciPy's further arguments (diff_step, tr_solver, callback, ...).
+        callback: SciPy's; it gets x as fun does. The other arguments are SciPy's, too.
 
     Returns:
         SciPy's OptimizeResult; x, grad and active_mask are built like x0, fun like what fun gives. `covariance` is that
@@ -343,8 +348,6 @@ def least_squares(
         given = jac
     if isinstance(x_scale, (dict, list, tuple)) or tree.structure(x_scale) == start.structure:
         x_scale = x_scale if np.ndim(x_scale) == 0 else start.ravel(x_scale, "least_squares: x_scale")
-    if others.get("callback") is not None:
-        others["callback"] = _callback(others["callback"], start, None)
     with no_grad():
         result = scipy_optimize().least_squares(
             exact.value if jac is None else exact.value_alone,
@@ -358,9 +361,14 @@ def least_squares(
             x_scale,
             loss,
             f_scale,
-            max_nfev=max_nfev,
-            verbose=verbose,
-            **others,
+            diff_step,
+            tr_solver,
+            tr_options or {},
+            jac_sparsity,
+            max_nfev,
+            verbose,
+            callback=callback and _callback(callback, start, None),
+            workers=workers,
         )
 
     def cost(x: Any) -> Any:
@@ -370,19 +378,16 @@ def least_squares(
 
     x = np.asarray(result.x, start.dtype)
     vector = Flat(x, "least_squares: x")
-    if recording() is not False and (
-        reads_tracked(residuals, x) or (limits is not None and reads_tracked(lambda _: (limits.low, limits.high), x))
-    ):
+    reads = (lambda x: (residuals(x), limits.low, limits.high)) if limits else residuals
+    tracked = recording() is not False and reads_tracked(reads, x)
+    if tracked:
         x = optimum(Objective(cost, vector, "least_squares"), x, limits, [], bool(result.success))
     result.covariance = _covariance(result.jac, float(result.cost))
-    if isinstance(x, Variable):
+    if tracked:
         result.cost = cost(x)
         if loss == "linear" and result.covariance is not None and np.isfinite(result.covariance).all():
             result.covariance = _tracked_covariance(residuals, x, True)
-    with recorded() if isinstance(x, Variable) else no_grad():
-        result.fun = f(x)
-    if not isinstance(x, Variable):
-        result.fun = plain(result.fun)
+    result.fun = f(x) if tracked else plain(f(x))
     result.x, result.grad = start.unravel(x), start.unravel(np.asarray(result.grad, start.dtype))
     mask = start.unravel(np.asarray(result.active_mask, start.dtype))
     result.active_mask = tree.map(lambda leaf: leaf.real.astype(int), mask)
@@ -400,8 +405,8 @@ def _covariance(jacobian: Any, cost: float) -> ndarray | None:
     return 2 * cost / (m - n) * (vh.T / s**2) @ vh
 
 
-def _tracked_covariance(residuals: Any, x: Variable, scaled: bool) -> Any:
-    """The same as a Variable, at the tracked vector x."""
+def _tracked_covariance(residuals: Any, x: Any, scaled: bool) -> Any:
+    """The same of the vector x as a Variable."""
     columns = []
     for e in np.eye(x.size, dtype=x.dtype):
         r, column = jvp(residuals, (x,), (e,))
