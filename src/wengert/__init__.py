@@ -10,6 +10,7 @@ from typing import Any
 import numpy
 
 from . import (
+    implicit as implicit,
     methods as methods,  # attaches what a Variable can do
     rules as rules,
     tree as tree,
@@ -84,6 +85,7 @@ from .jacobians import (
 )
 from .numeric import GradientError as GradientError, check_grads as check_grads, numerical_diff as numerical_diff
 from .observe import Tape as Tape, debug as debug
+from .optimize import curve_fit as curve_fit, least_squares as least_squares, minimize as minimize
 from .recording import Recorder as Recorder, no_grad as no_grad
 from .rules.elementwise import (
     absolute as absolute,

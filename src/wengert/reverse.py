@@ -155,7 +155,7 @@ def pull(ys: Sequence[Any], gs: Sequence[Any], xs: Sequence[Any], graph: bool, a
 
     Touches no `grad`. On Variables and differentiable where `graph` is set, else on arrays.
     """
-    order = history(ys, min([x.serial for x in xs]))
+    order = history(ys, min([x.serial for x in xs]), xs)
     wanted = set(xs)
     reached = set(xs)
     for n in order:
@@ -164,24 +164,21 @@ def pull(ys: Sequence[Any], gs: Sequence[Any], xs: Sequence[Any], graph: bool, a
     cotangents: dict[Any, Any] = {}
     for y, g in zip(ys, gs, strict=True):
         give(cotangents, y, g)
-    found: dict[Any, Any] = {}
     mode = recording()
     with recorded() if graph else Mode(mode), np.errstate(invalid="ignore"):
         for n in reversed(order):
-            g = cotangents.pop(n, None)
-            if g is None or n not in reached:
+            if n in wanted or n not in reached or (g := cotangents.pop(n, None)) is None:
                 continue
-            if n in wanted:
-                found[n] = g
-            elif graph or apply is not None or g.dtype.kind == "c" or isinstance(mode, Recorder):
+            if graph or apply is not None or g.dtype.kind == "c" or isinstance(mode, Recorder):
                 if isinstance(mode, Recorder) and not graph:
                     mode.pulled(n, g)
                 n.back_generic(g, cotangents, graph, apply)
             else:
                 n.back(g, cotangents)
-    if apply is None and any([has_nan(g) for g in found.values()]):
+    found = [cotangents.get(x) for x in xs]
+    if apply is None and any([g is not None and has_nan(g) for g in found]):
         return pull(ys, gs, xs, graph, zero_stays_zero)
-    return [found.get(x) for x in xs]
+    return found
 
 
 # ---- a zero cotangent contributes exactly zero ----------------------------------------------------------------
