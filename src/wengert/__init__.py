@@ -73,6 +73,7 @@ from .functions import (
 )
 from .numeric import GradientError as GradientError, check_grads as check_grads, numerical_diff as numerical_diff
 from .observe import Tape as Tape, debug as debug
+from .ode import solve_ivp as solve_ivp
 from .recording import Recorder as Recorder, no_grad as no_grad
 from .rules.elementwise import (
     absolute as absolute,

@@ -20,7 +20,7 @@ def push(ys: Sequence[Any], xs: Sequence[Any], ts: Sequence[Any], graph: bool, a
     """
     tangents = dict(zip(xs, ts, strict=True))
     with recorded() if graph else Mode(recording()), np.errstate(invalid="ignore"):
-        for n in history(ys, min([x.serial for x in xs])):
+        for n in history(ys, min([x.serial for x in xs]), xs):
             if n in tangents:
                 continue
             if isinstance(n, Call):

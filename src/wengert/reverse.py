@@ -17,9 +17,9 @@ from .variable import UNHELD, Variable, as_cotangent, data_of, describe, info_of
 _serial = attrgetter("serial")
 
 
-def history(nodes: Sequence[Any], since: int = 0) -> list[Any]:
-    """These nodes and all that they were computed from, as far back as serial number `since`, in order."""
-    order, seen = list(nodes), {None, *nodes}
+def history(nodes: Sequence[Any], since: int = 0, stop: Sequence[Any] = ()) -> list[Any]:
+    """These nodes and all that they were computed from, in order: back to serial number `since` and the nodes `stop`."""
+    order, seen = list(nodes), {None, *nodes, *stop}
     for n in order:  # grows while it is walked
         for p in n.parents if n.many else (n.p, n.q):
             if p not in seen and p.serial >= since:
@@ -144,7 +144,7 @@ def pull(ys: Sequence[Any], gs: Sequence[Any], xs: Sequence[Any], graph: bool, a
 
     Touches no `grad`. On Variables and differentiable where `graph` is set, else on arrays.
     """
-    order = history(ys, min([x.serial for x in xs]))
+    order = history(ys, min([x.serial for x in xs]), xs)
     wanted = set(xs)
     reached = set(xs)
     for n in order:
@@ -168,9 +168,10 @@ def pull(ys: Sequence[Any], gs: Sequence[Any], xs: Sequence[Any], graph: bool, a
                 n.back_generic(g, cotangents, graph, apply)
             else:
                 n.back(g, cotangents)
-    if apply is None and any([has_nan(g) for g in found.values()]):
+    found = {x: found.get(x, cotangents.get(x)) for x in xs}
+    if apply is None and any([g is not None and has_nan(g) for g in found.values()]):
         return pull(ys, gs, xs, graph, zero_stays_zero)
-    return [found.get(x) for x in xs]
+    return [found[x] for x in xs]
 
 
 # ---- a zero cotangent contributes exactly zero ----------------------------------------------------------------
