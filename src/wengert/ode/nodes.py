@@ -102,14 +102,15 @@ class Recomputed(Node):
             if t is not None:
                 tangents[self] = t
 
-    def _pushed(self, y: Variable, nodes: list[Any], tangents: dict[Any, Any], graph: bool) -> Any:
-        xs, ts = [], []
+    def _pushed(self, y: Variable, nodes: list[Any], tangents: dict[Any, Any], graph: bool, *fixed: Any) -> Any:
+        """The tangent of y, where those of the parents are given, and some nodes are held fixed."""
+        xs, ts = list(fixed), [np.zeros_like(self.z) for _ in fixed]
         for n, p, x in zip(nodes, self.parents, self.saved()[1:], strict=True):
             if n is not None:
                 t = tangents.get(p)
                 xs.append(n)
-                ts.append(_like(np.zeros_like(x) if t is None else t, graph))
-        return forward.push([y._node], xs, ts, graph)[0] if y._node is not None else None
+                ts.append(np.zeros_like(x) if t is None else t)
+        return forward.push([y._node], xs, [_like(t, graph) for t in ts], graph)[0] if y._node is not None else None
 
 
 class Implicit(Recomputed):
@@ -121,10 +122,8 @@ class Implicit(Recomputed):
 
     __slots__ = ("what",)
 
-    def saved(self) -> tuple[Any, ...]:
-        return super().saved()
-
-    def _linearized(self, graph: bool) -> tuple[Variable, list[Any], Any]:
+    def _linearized(self, graph: bool) -> tuple[Variable, list[Any], Any, Any]:
+        """The residual, the nodes that stand for the parents and for z in it, and J.T (complex: as a real matrix)."""
         with recorded():
             z = reverse.argument(tie(self.z, self)) if graph else Variable(self.z)
         r, nodes = self.rerun(graph, z)
@@ -133,7 +132,7 @@ class Implicit(Recomputed):
             basis = np.concatenate([basis, 1j * basis])
         columns = [pulled(r, e, [z._node], graph)[0] for e in basis]
         zeros = np.zeros_like(self.z)
-        return r, nodes, np.stack([_real(zeros if c is None else c) for c in columns], 1)
+        return r, nodes, z._node, np.stack([_real(zeros if c is None else c) for c in columns], 1)
 
     def _solve(self, a: Any, b: Any) -> Any:
         try:
@@ -144,13 +143,14 @@ class Implicit(Recomputed):
         return v[:half] + 1j * v[half:] if self.z.dtype.kind == "c" else v
 
     def cotangents(self, g: Any, graph: bool, apply: Any = None) -> Iterator[tuple[Any, Any]]:
-        r, nodes, transposed = self._linearized(graph)
-        return self._flows(pulled(r, -self._solve(transposed, g), nodes, graph))
+        r, nodes, z, transposed = self._linearized(graph)
+        found = pulled(r, -self._solve(transposed, g), [z, *nodes], graph)  # z itself is held fixed
+        return self._flows(found[1:])
 
     def push(self, tangents: dict[Any, Any], graph: bool, apply: Any = None) -> None:
         if any([p in tangents for p in self.parents]):
-            r, nodes, transposed = self._linearized(graph)
-            t = self._pushed(r, nodes, tangents, graph)
+            r, nodes, z, transposed = self._linearized(graph)
+            t = self._pushed(r, nodes, tangents, graph, z)
             if t is not None:
                 tangents[self] = -self._solve(transposed.T, t)
 
