@@ -28,7 +28,7 @@ class Discrete:
         self.ts, self.sources, self.tolerance = ts, sources, tolerance
         self.segments = solution.checkpoints.segments()
         self.y0 = y0
-        self.starts = [y0]  # the state at each checkpoint
+        self.starts = [y0, *solution.checkpoints.states[1:]]  # of the segments; `points` links each to the one before
 
     def points(self, times: Any) -> list[Any]:
         """The values of the points, a matrix for each segment. `times` None: the ends of the steps."""
@@ -49,7 +49,7 @@ class Discrete:
             done += sum(counts)
             out = self._segment(s, queries, counts, value)
             columns.append(out if times is None else out[:, :-1])
-            self.starts.append(out[:, -1])
+            self.starts[s + 1 : s + 2] = [out[:, -1]]
         return columns
 
     def at(self, times: Any, steps: ndarray, value: ndarray) -> Any:

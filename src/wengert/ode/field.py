@@ -56,6 +56,13 @@ class State:
         """The same, in y0's precision."""
         return _cast(y, self.dtypes[0]) if self.structure is None else self.unpack(y)
 
+    def events(self, columns: list[Any]) -> Any:
+        """The states at some events, with the events along the first axis of each leaf."""
+        if not columns and self.structure is None:
+            return np.empty(0)  # as SciPy
+        y = np.concatenate(columns, 1) if columns else np.empty((self.ends[-1], 0), self.dtype)
+        return tree.map(lambda leaf: np.moveaxis(leaf, -1, 0), self.result(y))
+
     def pack(self, z: Any) -> Any:
         """The vector of what a user's function returned."""
         if self.structure is None:

@@ -127,21 +127,40 @@ def solve_ivp(
     given = [state.y0, t0, t1, t_eval]
     tracked = any([getattr(v, "_node", None) is not None for v in given]) or sources.handles
     ts: Any = np.array(solution.ts)
+
+    def differentiable() -> Any:
+        if gradient == "adjoint":
+            return Adjoint(f, make, solution, state.y0, ts, sources)
+        tolerance = _tolerance(name, options, f.real)
+        return Discrete(_stepper(name, f), f.value, solution, state.y0, ts, sources, tolerance)
+
     if not tracked or recording() is False:
-        trajectory: Any = _Plain(solution, f.boxed or any([isinstance(v, Variable) for v in given]))
+        trajectory: Any = _Plain(solution, f.boxed or any([isinstance(v, Variable) for v in given]), differentiable)
         t_eval = _data(t_eval)
     elif solution.status < 0:
         trajectory = _Failed(solution, [*given, *sources.handles])
     else:
         ts = _times(t0, t1, solution, getattr(solver, "n_steps", 0))
-        if gradient == "adjoint":
-            trajectory = Adjoint(f, make, solution, state.y0, ts, sources)
-        else:
-            stepper = _stepper(name, f)
-            trajectory = Discrete(stepper, f.value, solution, state.y0, ts, sources, _tolerance(name, options, f.real))
+        trajectory = differentiable()
+    columns = trajectory.points(t_eval) if solution.points else []
     pairs = [_occurred(e, g, trajectory, state, args) for e, g in zip(found, functions, strict=True)]
-    result = _result(state, solution, trajectory, ts, t_eval, pairs, dense_output)
-    result.update(counts, status=solution.status, message=solution.message, success=solution.status >= 0)
+    if t_eval is None:
+        t_eval, columns = ts, [np.expand_dims(trajectory.y0, 1), *columns]
+        if solution.status == 1:  # the last point is not the end of a step
+            te, ye = next(pair for each in pairs for pair in each if _number(pair[0]) == solution.times[-1])
+            t_eval, columns = concatenate([ts[:-1], te]), [*columns[:-1], columns[-1][:, :-1], ye]
+    y = np.concatenate(columns, 1) if columns else np.empty((len(solution.y_end), 0), state.dtype)
+    result = OdeResult(
+        t=t_eval[: len(solution.times)],
+        y=state.result(y),
+        sol=OdeSolution(state, solution, trajectory) if dense_output else None,
+        t_events=[np.concatenate([t for t, _ in each]) if each else np.empty(0) for each in pairs],
+        y_events=[state.events([y for _, y in each]) for each in pairs],
+        **counts,
+        status=solution.status,
+        message=solution.message,
+        success=solution.status >= 0,
+    )
     if events is None:
         result.update(t_events=None, y_events=None)
     return result
@@ -156,31 +175,6 @@ def _stepper(name: str, f: Field) -> Any:
         f'solve_ivp: gradient="discrete" differentiates one step after another, and {name} looks back at several; use '
         'method="Radau", or gradient="adjoint"'
     )
-
-
-def _result(
-    state: State, solution: Solution, trajectory: Any, ts: Any, t_eval: Any, events: list[list[Any]], dense: bool
-) -> OdeResult:
-    """The fields of the result that hold values."""
-    columns = trajectory.points(t_eval) if solution.points else []
-    if t_eval is None:
-        columns, t_eval = [np.expand_dims(trajectory.y0, 1), *columns], ts
-        if solution.status == 1:  # the last point is not the end of a step
-            te, ye = next(pair for pairs in events for pair in pairs if _number(pair[0]) == solution.times[-1])
-            columns = [*columns[:-1], columns[-1][:, :-1], ye]
-            t_eval = concatenate([ts[:-1], te])
-    y = np.concatenate(columns, 1) if columns else np.empty((len(solution.y_end), 0), state.dtype)
-    return OdeResult(
-        t=t_eval[: len(solution.times)],
-        y=state.result(y),
-        sol=OdeSolution(state, solution, trajectory) if dense else None,
-        t_events=[np.concatenate([t for t, _ in pairs]) if pairs else np.empty(0) for pairs in events],
-        y_events=[_first_axis(state.result(np.concatenate([y for _, y in p], 1))) if p else np.empty(0) for p in events],
-    )
-
-
-def _first_axis(y: Any) -> Any:
-    return tree.map(lambda leaf: np.moveaxis(leaf, -1, 0), y)
 
 
 def _occurred(event: Event, function: Any, trajectory: Any, state: State, args: Any) -> list[tuple[Any, Any]]:
@@ -240,8 +234,8 @@ class _Plain:
 
     differentiable = False
 
-    def __init__(self, solution: Solution, boxed: bool) -> None:
-        self.solution, self.boxed = solution, boxed
+    def __init__(self, solution: Solution, boxed: bool, differentiable: Callable[[], Any] | None = None) -> None:
+        self.solution, self.boxed, self.by_time = solution, boxed, differentiable
         self.y0 = self._value(solution.checkpoints.states[0])
 
     def _value(self, value: ndarray) -> Any:
@@ -251,6 +245,8 @@ class _Plain:
         return [self._value(np.concatenate(self.solution.points, 1))]
 
     def at(self, times: Any, steps: ndarray, value: ndarray) -> Any:
+        if self.by_time and isinstance(times, Variable) and times._node is not None and recording() is not False:
+            return self.by_time().at(times, steps, value)
         return self._value(value)
 
 
