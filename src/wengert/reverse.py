@@ -18,7 +18,7 @@ _serial = attrgetter("serial")
 
 
 def history(nodes: Sequence[Any], since: int = 0, stop: Sequence[Any] = ()) -> list[Any]:
-    """These nodes and all that they were computed from, in order: back to serial number `since` and the nodes `stop`."""
+    """These nodes and all they were computed from, back to serial number `since` and to the nodes `stop`, in order."""
     order, seen = list(nodes), {None, *nodes, *stop}
     for n in order:  # grows while it is walked
         for p in n.parents if n.many else (n.p, n.q):

@@ -133,6 +133,10 @@ class Backward(Node):
     """Values of the solution at some times."""
 
     __slots__ = ("owner", "parents", "steps", "times", "z")
+    owner: Adjoint
+    steps: ndarray
+    times: ndarray
+    z: ndarray
 
     def saved(self) -> tuple[Any, ...]:
         return (self.z, *[None] * len(self.parents))

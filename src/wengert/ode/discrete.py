@@ -1,7 +1,7 @@
 """gradient="discrete": the derivative of the steps that were taken, with their sizes held fixed.
 
-The steps are replayed on Variables, a segment from one checkpoint to the next at a time, when a derivative is asked for.
-So memory grows with the square root of the number of steps, and every order and mode works.
+The steps are replayed on Variables, a segment from one checkpoint to the next at a time, when a derivative is asked
+for. So memory grows with the square root of the number of steps, and every order and mode works.
 """
 
 from __future__ import annotations

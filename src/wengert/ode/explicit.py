@@ -46,25 +46,28 @@ runge_kutta_sum = general("runge_kutta_sum", _sum, _pull, _push, reads=(False, T
 
 def combine(y: Any, h: Any, ks: Sequence[Any], weights: ndarray) -> Any:
     """y + h (weights[0] ks[0] + ...), as one operation."""
-    if not any([isinstance(x, Variable) for x in (y, h, *ks)]):
-        return _sum(y, h, *ks, weights=weights)
-    used = np.flatnonzero(weights)
+    used = np.flatnonzero(weights).tolist()
     return runge_kutta_sum(y, h, *[ks[j] for j in used], weights=weights[used])
+
+
+def combine_arrays(y: ndarray, h: float, ks: Sequence[ndarray], weights: ndarray) -> ndarray:
+    """The same, without the operation."""
+    return y + h * np.dot(weights, np.array(ks))
 
 
 class ExplicitStep:
     """A step of an explicit method: y from t to t + h, given the slope k = f(t, y) or None."""
 
-    def __init__(self, tableau: Tableau, dtype: Any) -> None:
-        self.tableau = tableau.astype(dtype)
+    def __init__(self, tableau: Tableau, dtype: Any, combine: Callable[..., Any] = combine) -> None:
+        self.tableau, self.combine = tableau.astype(dtype), combine
 
     def step(self, f: Callable[..., Any], t: Any, h: Any, y: Any, k: Any = None) -> tuple[Any, Any, list[Any]]:
         """`(y_new, f(t + h, y_new), stages)`."""
         tab, size = self.tableau, in_precision(h, y.dtype)
         ks = [f(t, y) if k is None else k]
         for c, a in zip(tab.c, tab.a, strict=True):
-            ks.append(f(t + c * h, combine(y, size, ks, a)))
-        y_new = combine(y, size, ks, tab.b)
+            ks.append(f(t + c * h, self.combine(y, size, ks, a)))
+        y_new = self.combine(y, size, ks, tab.b)
         ks.append(f(t + h, y_new))
         return y_new, ks[-1], ks
 
@@ -73,7 +76,7 @@ class ExplicitStep:
         tab, size = self.tableau, in_precision(h, y.dtype)
         ks = list(ks)
         for c, a in zip(tab.extra_c, tab.extra_a, strict=True):
-            ks.append(f(t + c * h, combine(y, size, ks, a)))
+            ks.append(f(t + c * h, self.combine(y, size, ks, a)))
         coefficients = size * (np.stack(ks, 1) @ tab.p)
         return lambda times: interpolated(times, t, h, y, coefficients)
 
@@ -103,7 +106,7 @@ class Stepper:
 
     def __init__(self, tableau: Tableau, f: Callable[..., Any], t0: float, y0: ndarray, t_bound: float) -> None:
         self.f, self.t, self.y, self.t_bound = f, t0, y0, t_bound
-        self.method = ExplicitStep(tableau, y0.real.dtype)
+        self.method = ExplicitStep(tableau, y0.real.dtype, combine_arrays)
         self.direction = 1.0 if t_bound >= t0 else -1.0
         self.t_old: float = t0
         self.k = f(t0, y0)

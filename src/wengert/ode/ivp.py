@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Sequence
-from math import ceil
+from collections.abc import Callable
 from typing import Any
-from warnings import warn
 
 import numpy as np
 from numpy import ndarray
@@ -17,17 +14,12 @@ from ..rules.shaping import array, concatenate
 from ..variable import Variable, wrap
 from .adjoint import Adjoint
 from .discrete import Discrete
-from .explicit import Adaptive, ExplicitStep, Fixed, in_precision
+from .explicit import in_precision
 from .field import Field, State
+from .methods import solver_of, stepper_of, tolerance_of
 from .nodes import Sources, Underivable, implicit, linked
-from .radau import RadauStep
 from .solution import Event, Solution, events_of, integrate
 from .tableaux import EXPLICIT
-
-_SCIPYS = ("Radau", "BDF", "LSODA")
-_OPTIONS = ("rtol", "atol", "max_step", "first_step")
-_IMPLICIT_OPTIONS = ("jac", "jac_sparsity", "lband", "uband", "min_step")
-_FIXED_OPTIONS = ("n_steps", "step")
 
 
 class OdeResult(dict[str, Any]):
@@ -63,7 +55,7 @@ def solve_ivp(
         fun: gives dy/dt, in NumPy calls; a vector, a list of its elements, or a container like y0.
         t_span: (t0, t1); t1 < t0 goes backward.
         y0: a vector of shape (n,), real or complex; or any container of arrays, which `fun` and `events` then receive.
-        method: "RK45", "RK23", "DOP853" (explicit, adaptive); "RK4" (steps of one size: `n_steps=` of them, or `step=`);
+        method: "RK45", "RK23", "DOP853" (explicit, adaptive); "RK4" (steps of one size: `n_steps=`, or `step=`);
             "Radau", "BDF", "LSODA" or a class of SciPy's (for stiff systems; these need SciPy).
         t_eval: times at which to give y; by default those of the steps.
         dense_output: whether to give `sol`, the solution as a function of t.
@@ -71,13 +63,13 @@ def solve_ivp(
         vectorized: whether `fun` takes and gives shape (n, k).
         args: more arguments for `fun`, `events` and `jac`; they may hold containers and Variables.
         gradient: "discrete" or "adjoint", see below.
-        options: rtol, atol, first_step, max_step, and of the implicit methods jac, jac_sparsity, lband, uband, min_step;
-            all as SciPy has them.
+        options: rtol, atol, first_step, max_step, and for implicit methods jac, jac_sparsity, lband, uband, min_step; all
+            as SciPy has them.
 
-    Returns SciPy's fields: t, y of shape (n, points) (a container: each leaf with a last axis of points), sol, t_events,
-    y_events, nfev, njev, nlu, status, message, success. They are Variables where they depend on tracked values: on y0,
-    the ends of t_span, t_eval, and on every Variable that `fun` reads, in `args` or in its closure. A float32 y0 stays
-    float32. The steps are SciPy's, so values agree with SciPy's nearly to rounding.
+    Returns SciPy's fields: t, y of shape (n, points) (a container: each leaf with a last axis of points), sol,
+    t_events, y_events, nfev, njev, nlu, status, message, success. They are Variables where they depend on tracked
+    values: on y0, the ends of t_span, t_eval, and on every Variable that `fun` reads, in `args` or in its closure. A
+    float32 y0 stays float32. The steps are SciPy's, so values agree with SciPy's nearly to rounding.
 
     * gradient="discrete" differentiates the steps that were taken, with their sizes held fixed: the gradient of the
       computed result, of any order and in both modes. A stage equation of Radau and the time of an event are
@@ -109,7 +101,7 @@ def solve_ivp(
     args = _arguments(args)
     t0, t1 = _ends(t_span)
     start, end = _number(t0), _number(t1)
-    name, make = _solver(method, options, abs(end - start))
+    name, make = solver_of(method, options, abs(end - start))
     state = State(y0, double=name not in EXPLICIT)
     if vectorized and state.structure is not None:
         raise ValueError("solve_ivp: vectorized=True needs a y0 that is a vector")
@@ -131,8 +123,8 @@ def solve_ivp(
     def differentiable() -> Any:
         if gradient == "adjoint":
             return Adjoint(f, make, solution, state.y0, ts, sources)
-        tolerance = _tolerance(name, options, f.real)
-        return Discrete(_stepper(name, f), f.value, solution, state.y0, ts, sources, tolerance)
+        tolerance = tolerance_of(name, options, f.real)
+        return Discrete(stepper_of(name, f.real), f.value, solution, state.y0, ts, sources, tolerance)
 
     if not tracked or recording() is False:
         trajectory: Any = _Plain(solution, f.boxed or any([isinstance(v, Variable) for v in given]), differentiable)
@@ -164,17 +156,6 @@ def solve_ivp(
     if events is None:
         result.update(t_events=None, y_events=None)
     return result
-
-
-def _stepper(name: str, f: Field) -> Any:
-    if name in EXPLICIT:
-        return ExplicitStep(EXPLICIT[name], f.real)
-    if name == "Radau":
-        return RadauStep()
-    raise ValueError(
-        f'solve_ivp: gradient="discrete" differentiates one step after another, and {name} looks back at several; use '
-        'method="Radau", or gradient="adjoint"'
-    )
 
 
 def _occurred(event: Event, function: Any, trajectory: Any, state: State, args: Any) -> list[tuple[Any, Any]]:
@@ -224,7 +205,7 @@ class OdeSolution:
         value = np.empty((len(self._solution.y_end), data.size), self._state.dtype)
         for i in np.unique(steps):
             value[:, steps == i] = self.interpolants[i](data.reshape(-1)[steps == i])
-        times = np.reshape(t, (-1,)) if isinstance(t, Variable) else data.reshape(-1)
+        times = t.reshape(-1) if isinstance(t, Variable) else data.reshape(-1)
         y = self._state.result(self._trajectory.at(times, steps, value))
         return y if data.ndim else tree.map(lambda leaf: leaf[..., 0], y)
 
@@ -259,8 +240,8 @@ class _Failed(_Plain):
 
     def _value(self, value: ndarray) -> Any:
         error = RuntimeError(
-            f"solve_ivp: the solve failed at t = {self.solution.ts[-1]:.6g} ({self.solution.message}), so its result is "
-            "not that of the whole span and has no derivative; look at result.success first"
+            f"solve_ivp: the solve failed at t = {self.solution.ts[-1]:.6g} ({self.solution.message}), so its result "
+            "is not that of the whole span and has no derivative; look at result.success first"
         )
         return linked(Underivable, value, self.parents, "solve_ivp", error=error)
 
@@ -318,78 +299,3 @@ def _times(t0: Any, t1: Any, solution: Solution, n_steps: int) -> Any:
     of_t1 = np.zeros(len(ts))
     of_t1[-1] = ts[-1] == _number(t1)
     return (1 - of_t1) * t0 + of_t1 * t1 + (1 - of_t1) * (ts - ts[0])
-
-
-def _tolerance(name: str, options: dict[str, Any], dtype: Any) -> tuple[float, float]:
-    """How far a replay may be from the first run: by rounding; of Radau, whose stages SciPy solves roughly, by more."""
-    if name in EXPLICIT:
-        return float(np.finfo(dtype).eps) ** 0.5, 0.0
-    return 10 * float(np.max(options.get("rtol", 1e-3))), 10 * float(np.max(options.get("atol", 1e-6)))
-
-
-# ---- methods --------------------------------------------------------------------------------------------------------
-
-
-def _solver(method: Any, options: dict[str, Any], span: float) -> tuple[str, Callable[..., Any]]:
-    """The method's name, and what makes its solver: `make(f, t, y, t_end, first_step=None, jac=None)`."""
-    tableau = EXPLICIT.get(method) if isinstance(method, str) else None
-    if tableau is None:
-        return _scipys(method, options)
-    fixed = not tableau.error_order
-    taken = _FIXED_OPTIONS if fixed else _OPTIONS
-    _known(options, tableau.name, taken)
-    options = {k: v for k, v in options.items() if k in taken}
-    if fixed:
-        size = _step_size(options, span)
-        return tableau.name, lambda f, t, y, end, first=None, jac=None: Fixed(
-            tableau, f, t, y, end, max(1, ceil(abs(end - t) / size - 1e-9)) if size else 1
-        )
-
-    def make(f: Any, t: float, y: ndarray, end: float, first: Any = None, jac: Any = None) -> Adaptive:
-        given = options if first is None else {**options, "first_step": min(first, abs(end - t))}
-        return Adaptive(tableau, f, t, y, end, **given)
-
-    return tableau.name, make
-
-
-def _known(options: dict[str, Any], name: str, taken: Sequence[str]) -> None:
-    for key in options:
-        if key not in (*_OPTIONS, *_IMPLICIT_OPTIONS, *_FIXED_OPTIONS):
-            raise TypeError(f"solve_ivp: unknown option {key}=; {name} takes {', '.join(taken)}")
-        if key not in taken and options[key] is not None:
-            if key in _FIXED_OPTIONS:
-                raise TypeError(f"solve_ivp: {key}= is for method RK4; {name} chooses its steps, up to max_step=")
-            warn(f"solve_ivp: {key}= has no effect for {name}", stacklevel=5)
-
-
-def _step_size(options: dict[str, Any], span: float) -> float:
-    n, step = options.get("n_steps"), options.get("step")
-    if (n is None) == (step is None):
-        raise ValueError("solve_ivp: RK4 takes steps of one size; give either n_steps= or step=")
-    if (n is not None and (n != int(n) or n < 1)) or (step is not None and not step > 0):
-        raise ValueError(f"solve_ivp: n_steps= must be a positive integer and step= positive, got {n or step}")
-    return float(step) if n is None else span / int(n)
-
-
-def _scipys(method: Any, options: dict[str, Any]) -> tuple[str, Callable[..., Any]]:
-    """A solver of SciPy's."""
-    names = ", ".join([*EXPLICIT, *_SCIPYS])
-    known = f"solve_ivp: method must be one of {names}, or a subclass of scipy.integrate.OdeSolver; got {method!r}"
-    if not (method in _SCIPYS if isinstance(method, str) else isinstance(method, type)):
-        raise ValueError(known)
-    try:
-        scipy = importlib.import_module("scipy.integrate")
-    except ImportError:
-        raise ImportError(f"solve_ivp: {method} is SciPy's: pip install 'wengert[scipy]'") from None
-    cls = getattr(scipy, method) if isinstance(method, str) else method
-    if not issubclass(cls, scipy.OdeSolver):
-        raise ValueError(known)
-    if cls.__name__ in _SCIPYS:
-        _known(options, cls.__name__, (*_OPTIONS, *_IMPLICIT_OPTIONS))
-
-    def make(f: Any, t: float, y: ndarray, end: float, first: Any = None, jac: Any = None) -> Any:
-        given = options if first is None else {**options, "first_step": min(first, abs(end - t))}
-        given = {k: v for k, v in given.items() if k != "jac"} if jac is None else {**given, "jac": jac}
-        return cls(f, t, y, end, vectorized=f.vectorized, **given)
-
-    return cls.__name__, make

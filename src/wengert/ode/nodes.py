@@ -30,7 +30,7 @@ class Sources(Recorder):
 
     def __enter__(self) -> Self:
         super().__enter__()
-        self._outer: Any = True  # an observer outside wants to see the solve, not each step's calls
+        self._outer = True  # whoever observes from outside wants to see the solve, not the calls of each step
         return self
 
     def call(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -63,6 +63,11 @@ class Recomputed(Node):
     """The value of f(*inputs), known already; f runs again, recorded, when a derivative is asked for."""
 
     __slots__ = ("f", "parents", "sources", "tolerance", "xs", "z")
+    f: Callable[..., Any]
+    sources: Sources
+    tolerance: tuple[float, float]
+    xs: tuple[Any, ...]
+    z: ndarray
 
     def saved(self) -> tuple[Any, ...]:
         return self.z, *self.xs, *[v._data for v in self.sources.handles]
@@ -121,6 +126,7 @@ class Implicit(Recomputed):
     """
 
     __slots__ = ("what",)
+    what: str
 
     def _linearized(self, graph: bool) -> tuple[Variable, list[Any], Any, Any]:
         """The residual, the nodes that stand for the parents and for z in it, and J.T (complex: as a real matrix)."""
@@ -159,6 +165,7 @@ class Underivable(Node):
     """A value whose derivative is an error."""
 
     __slots__ = ("error", "parents")
+    error: Exception
 
     def cotangents(self, g: Any, graph: bool, apply: Any = None) -> Any:
         raise self.error

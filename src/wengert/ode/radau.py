@@ -33,7 +33,7 @@ class RadauStep:
             return z - np.reshape(h * (RADAU_A @ slopes), -1)
 
         t_, h_, y_ = [x._data if isinstance(x, Variable) else x for x in (t, h, y)]
-        z = implicit(residual, _newton(f, t_, h_, y_), (t, h, y), "Radau's stage equations are singular")
+        z: Any = implicit(residual, _newton(f, t_, h_, y_), (t, h, y), "Radau's stage equations are singular")
         stages = np.reshape(z, (3, -1))
         return y + stages[2], None, stages
 

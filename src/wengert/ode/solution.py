@@ -13,7 +13,10 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-MESSAGES = {0: "The solver successfully reached the end of the integration interval.", 1: "A termination event occurred."}
+MESSAGES = {  # SciPy's words
+    0: "The solver successfully reached the end of the integration interval.",
+    1: "A termination event occurred.",
+}
 
 
 class Checkpoints:
