@@ -6,8 +6,8 @@ time from the last point,
     λ' = -(df/dy).T λ,        dL/dp = integral of (df/dp).T λ over the span.
 
 At each point, its cotangent is added to λ. Between checkpoints the state is solved for again, forward in time: solving
-it backward, as Chen et al. do, is unstable for dissipative systems. The integrals are taken by Gauss's rule in each step
-of λ (Kim et al., *Stiff neural ordinary differential equations*, 2021), so that parameters add nothing to the equation.
+it backward, as Chen et al. do, is unstable for dissipative systems. The integrals are taken by Gauss's rule in each
+step of λ (Kim et al., *Stiff neural ordinary differential equations*, 2021): parameters add nothing to the equation.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from .solution import Solution, integrate
 
 _GAUSS = [(0.5 * (x + 1), 0.5 * w) for x, w in zip(*np.polynomial.legendre.leggauss(5), strict=True)]
 _ONCE = (
-    'solve_ivp: gradient="adjoint" gives first derivatives in reverse mode; use gradient="discrete" for forward mode and '
-    "for higher orders"
+    'solve_ivp: gradient="adjoint" gives first derivatives in reverse mode; use gradient="discrete" for forward mode '
+    "and for higher orders"
 )
 
 

@@ -189,7 +189,7 @@ class Adaptive(Stepper):
         least = 10 * abs(np.nextafter(t, self.direction * np.inf) - t)
         h_abs, rejected = max(min(self.h, self.max_step), least), False
         while True:
-            if h_abs < least:
+            if not h_abs >= least:  # or NaN
                 self.status = "failed"
                 return TOO_SMALL
             t_new = t + h_abs * self.direction

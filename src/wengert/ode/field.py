@@ -108,7 +108,7 @@ class Field:
         column = self.vectorized and y.ndim == 1
         z = self.state.pack(self.fun(t, y[:, None] if column else self.state.unpack(y), *self.args))
         if not isinstance(z, Variable):
-            z = np.asarray(z)
+            z = np.asarray(as_data(z, "solve_ivp: the function's result"))
         if column:
             z = z.reshape(-1)
         if z.shape != y.shape:

@@ -63,8 +63,8 @@ def solve_ivp(
         vectorized: whether `fun` takes and gives shape (n, k).
         args: more arguments for `fun`, `events` and `jac`; they may hold containers and Variables.
         gradient: "discrete" or "adjoint", see below.
-        options: rtol, atol, first_step, max_step, and for implicit methods jac, jac_sparsity, lband, uband, min_step; all
-            as SciPy has them.
+        options: rtol, atol, first_step, max_step, and for implicit methods jac, jac_sparsity, lband, uband, min_step;
+            SciPy's.
 
     Returns SciPy's fields: t, y of shape (n, points) (a container: each leaf with a last axis of points), sol,
     t_events, y_events, nfev, njev, nlu, status, message, success. They are Variables where they depend on tracked
@@ -257,9 +257,9 @@ def _arguments(args: Any) -> tuple[Any, ...]:
 
 
 def _ends(t_span: Any) -> tuple[Any, Any]:
-    ends = (*t_span,)
+    ends = (*t_span,) if np.iterable(t_span) else ()
     if len(ends) != 2:
-        raise ValueError(f"solve_ivp: t_span must be (t0, t1), got {len(ends)} items")
+        raise ValueError(f"solve_ivp: t_span must be (t0, t1), got {t_span!r}")
     return ends
 
 

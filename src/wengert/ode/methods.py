@@ -58,7 +58,9 @@ def _step_size(options: dict[str, Any], span: float) -> float:
     if (n is None) == (step is None):
         raise ValueError("solve_ivp: RK4 takes steps of one size; give either n_steps= or step=")
     if (n is not None and (n != int(n) or n < 1)) or (step is not None and not step > 0):
-        raise ValueError(f"solve_ivp: n_steps= must be a positive integer and step= positive, got {n or step}")
+        raise ValueError(
+            f"solve_ivp: n_steps= must be a positive integer and step= positive, got {step if n is None else n}"
+        )
     return span / int(n) if n is not None else float(step)  # type: ignore[arg-type]
 
 

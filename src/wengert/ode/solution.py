@@ -64,7 +64,7 @@ def events_of(functions: Any) -> list[Event]:
         ValueError: `terminal` is neither a boolean nor a positive integer.
     """
     found = []
-    for f in [functions] if callable(functions) else functions:
+    for f in functions if isinstance(functions, (list, tuple)) else [functions]:
         if not callable(f):
             raise TypeError(f"solve_ivp: events are functions (t, y), got {type(f).__name__}")
         terminal = getattr(f, "terminal", None) or 0
