@@ -10,8 +10,8 @@ from rowkit import COMPLEX, REAL, Row, row
 
 import wengert as wg
 from wengert.declare import OPERATIONS, UFUNCS
-from wengert.operation import Binary, Unary
 from wengert.ode.explicit import runge_kutta_sum
+from wengert.operation import Binary, Unary
 from wengert.reverse import zero_stays_zero
 
 SHAPES = [((),), ((4,),), ((2, 3, 2),), ((0,),), ((0, 3),)]

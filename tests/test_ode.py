@@ -331,6 +331,9 @@ def test_leaves_and_backward():
     k.cleargrad()
     first.backward()
     np.testing.assert_allclose(k.grad, 3 * np.exp(-0.5), **EXACT)
+    loss.backward(retain_graph=False)
+    with pytest.raises(RuntimeError, match="this graph was freed"):
+        loss.backward()
 
 
 @pytest.mark.parametrize(("method", "options"), METHODS)
@@ -401,6 +404,16 @@ def test_stiff_robertson():
     np.testing.assert_allclose([discrete @ along, adjoint @ along], expected, rtol=3e-3)
 
 
+def test_jacobians_are_passed_on():
+    def jacobian(t, y, mu):
+        return [[0.0, 1.0], [-2 * mu.item() * y[0] * y[1] - 1, mu.item() * (1 - y[0] ** 2)]]
+
+    def f(mu, **options):
+        return wg.solve_ivp(van_der_pol, (0, 5), [2.0, 0.0], "Radau", args=(mu,), rtol=1e-6, **options).y[0, -1]
+
+    np.testing.assert_allclose(wg.grad(f)(np.float64(5.0)), wg.grad(lambda mu: f(mu, jac=jacobian))(5.0), rtol=1e-5)
+
+
 # ---- events and dense output ----------------------------------------------------------------------------------------
 
 
@@ -457,6 +470,15 @@ def test_several_bounces_by_restarting():
         return t
 
     np.testing.assert_allclose(wg.grad(last)(2.0), 2.5 * np.sqrt(2 / 9.81) / (2 * np.sqrt(2)), rtol=1e-6)
+
+
+def test_an_infinite_span_that_an_event_ends():
+    def half(t, y, k):
+        return y[0] - 0.5
+
+    half.terminal = True
+    f = lambda k: wg.solve_ivp(decay, (0, np.inf), [1.0], args=(k,), events=half, **TIGHT).t[-1]  # noqa: E731
+    np.testing.assert_allclose(wg.grad(f)(1.0), -np.log(2), **EXACT)
 
 
 def test_an_event_that_touches_has_no_derivative():

@@ -183,11 +183,11 @@ class Node(Function):
 
     def release(self, state: str) -> None:
         """Drop parents and saved values. state is "cut" (a leaf from now on) or "freed" (backward is an error)."""
-        self.__class__ = _released(type(self), state)
         for cls in type(self).__mro__:
             for slot in getattr(cls, "__slots__", ()):
                 if slot not in ("info", "serial", "__weakref__"):
                     setattr(self, slot, ())
+        self.__class__ = _released(type(self), state)
 
     # ---- walking the graph by hand --------------------------------------------------------------------------
 
