@@ -10,6 +10,7 @@ from rowkit import COMPLEX, REAL, Row, row
 
 import wengert as wg
 from wengert.declare import OPERATIONS, UFUNCS
+from wengert.ode.explicit import runge_kutta_sum
 from wengert.operation import Binary, Unary
 from wengert.reverse import zero_stays_zero
 
@@ -181,5 +182,6 @@ ROWS = [
     ],
     row("einsum", lambda x, y: np.einsum(x, [0, 1], y, [1, 2], [2, 0]), (2, 3), (3, 4)),
     row("einsum", lambda x, y: np.einsum(x, [0, Ellipsis], y, [0, 2]), (2, 3), (2, 4)),
+    row("runge_kutta_sum", lambda *xs: runge_kutta_sum(*xs, weights=np.array([0.5, -2], "f4")), (3,), (), (3,), (3,)),
     row("einsum", lambda x, y, z: np.einsum("ij,jk,kl->il", x, y, z, optimize=True), (2, 3), (3, 2), (2, 2)),
 ]  # fmt: skip

@@ -5,7 +5,7 @@ any order flow back (`y.backward()`, `grad`) or forward (`jvp`) along those link
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy
 
@@ -185,6 +185,9 @@ from .transforms import (
 )
 from .variable import Variable as Variable
 
+if TYPE_CHECKING:
+    from .ode import solve_ivp as solve_ivp
+
 abs = absolute  # NumPy's second names
 degrees, radians, conj = rad2deg, deg2rad, conjugate
 mod, true_divide, pow = remainder, divide, power
@@ -194,7 +197,9 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """The less common functions of NumPy, declared when first asked for, and the namespaces linalg, fft and so on."""
+    """What is loaded when first asked for: the less common functions of NumPy, the namespaces linalg, fft and so on."""
+    if name == "solve_ivp":
+        return import_module(f"{__name__}.ode").solve_ivp
     if name in ("fft", "linalg", "polynomial", "scipy"):
         return import_module(f"{__name__}.{name}")
     function = getattr(numpy, name, None)
