@@ -162,6 +162,7 @@ from .rules.shaping import (
     swapaxes as swapaxes,
     transpose as transpose,
 )
+from .taylor import taylor as taylor
 from .transforms import (
     elementwise_grad as elementwise_grad,
     grad as grad,
