@@ -1,7 +1,7 @@
 """`taylor`: derivatives of any order along a direction, by arithmetic on truncated power series.
 
-`f` runs once. The coefficients of x + t*direction are then pushed along the nodes that the run recorded, one order after
-the other, as `forward.push` pushes tangents, with the same declarations:
+`f` runs once. The coefficients of x + t*direction are then pushed along the nodes that the run recorded, one order
+after the other, as `forward.push` pushes tangents, with the same declarations:
 
 * a linear operation acts on each coefficient;
 * a product convolves its factors' coefficients, a quotient and a power solve such a convolution;
@@ -185,13 +185,14 @@ class _Walk:
         return n is not None and self.series.get(n) is not None
 
     def _key(self, n: Any) -> Any:
-        """What two calls of an elementwise operation have in common that compute the same; None for other operations.
+        """What two calls have in common that compute the same; None where that is not known.
 
-        The derivative of sin is cos, whose derivative is sin of the same x again: it need not be pushed twice.
+        The derivative of sin is cos, whose derivative is sin of the same x again: it need not be pushed twice. Without
+        this, recurrences between Bessel functions would branch at every order.
         """
-        if not isinstance(n, Operation) or not n.elementwise or n.kwargs:
+        if not _is_operation(n):
             return None
-        parts: list[Any] = [n.op]
+        parts: list[Any] = [n.op, *n.args, *n.kwargs.items()]
         for p, x in zip(n.parents, n.saved()[1:], strict=True):
             if p is not None:
                 parts.append(id(self.series[p]) if self.varies(p) else p)
@@ -201,7 +202,12 @@ class _Walk:
                 parts.append((type(x), repr(x)))
             else:
                 return None  # not saved
-        return tuple(parts)
+        key = tuple(parts)
+        try:
+            hash(key)
+        except TypeError:
+            return None
+        return key
 
     # ---- generators of coefficients number 1, 2, ... ------------------------------------------------------------
 
@@ -212,7 +218,9 @@ class _Walk:
             return self._picked(n)
         if not _is_operation(n):
             return self._derived(n, known)
-        name = n.op.__name__ if OPERATIONS.get(n.op.__name__) is n.op else None
+        name = n.op.__name__
+        if OPERATIONS.get(name) is not n.op:  # of SciPy's or a user's
+            name = ""
         if name in _QUOTIENTS and self.varies(n.parents[_QUOTIENTS[name]]):
             coefficients = self._quotient(n, _QUOTIENTS[name])
         elif name in _POWERS and not self.varies(n.q):
@@ -325,7 +333,7 @@ class _Walk:
         _, x, a = n._operands(self.graph)
         if not isinstance(a, Variable) and np.ndim(a) == 0 and a and a == np.rint(a) and abs(a) <= _LARGEST_POWER:
             y = _integer_power(n._operands(True)[1], int(a))
-            program = self.program(self._between([y._node])[0], known.new_child())
+            program = self.program(self._between([y._node])[0], ChainMap())  # in step with n, not one behind
             for k in itertools.count(1):
                 self.advance(program)
                 yield self._number(k, y._node)
