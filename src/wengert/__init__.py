@@ -14,6 +14,8 @@ from . import (
     rules as rules,
     tree as tree,
 )
+from .checkpoint import checkpoint as checkpoint
+from .custom import custom_rule as custom_rule
 from .declare import CONSTANT, FUNCTIONS, UFUNCS
 from .function import Function as Function
 from .functions import (
