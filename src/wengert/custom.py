@@ -153,7 +153,7 @@ class _Rules:
 class _Custom(Function):
     """One call. The inputs are the floating-point leaves of the arguments, the outputs those of the result."""
 
-    _operands = "what it is given, without .data"
+    _written_on = "what it is given, without .data"
 
     def __init__(self, rules: _Rules, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._rules = rules
@@ -222,7 +222,7 @@ class _Custom(Function):
 
     # ---- value and rules ----------------------------------------------------------------------------------------
 
-    def _rule(self) -> str:
+    def _rule_name(self) -> str:
         return f"{self._rules.name}: the {'forward' if self._rules.reverse is None else 'reverse'} rule"
 
     def forward(self, *xs: Any) -> Any:
@@ -259,7 +259,7 @@ class _Custom(Function):
             tzs = self._tangent([Watched(t._data, t._node, left) for t in ts], graph)
         if left:
             raise TypeError(
-                f"{self._rule()} {left[0]} of a tangent, so that reverse mode cannot follow it; give reverse=, or "
+                f"{self._rule_name()} {left[0]} of a tangent, so that reverse mode cannot follow it; give reverse=, or "
                 "write it with NumPy calls on the tangent itself"
             )
         pairs = [(t._node, g) for t, g in zip(tzs, gs, strict=True) if isinstance(t, Variable) and t._node is not None]
@@ -283,7 +283,7 @@ class _Custom(Function):
 class _WithForward(_Custom):
     """One that has a forward rule, which `forward.push` then uses."""
 
-    def _push(self, call: Call, tangents: dict[Any, Any], graph: bool) -> None:
+    def _push_rule(self, call: Call, tangents: dict[Any, Any], graph: bool) -> None:
         unchanged(call.watched, type(self).__name__)
         found = [None if p is None else tangents.get(p) for p in call.parents]
         ts = [np.zeros_like(x) if t is None else t for t, x in zip(found, call.xs, strict=True)]

@@ -41,8 +41,8 @@ def _push_call(call: Call, tangents: dict[Any, Any], graph: bool) -> None:
     inputs = [(i, tangents[p]) for i, p in enumerate(call.parents) if p is not None and p in tangents]
     if not inputs:
         return
-    if hasattr(call.fn, "_push"):  # it has a rule: see custom.py
-        call.fn._push(call, tangents, graph)
+    if hasattr(call.fn, "_push_rule"):  # it has a rule: see custom.py
+        call.fn._push_rule(call, tangents, graph)
         return
     gs = [Variable(np.ones_like(z)) for z in call.zs]
     with recorded():
@@ -54,7 +54,7 @@ def _push_call(call: Call, tangents: dict[Any, Any], graph: bool) -> None:
             results, why = call.checked(call.as_called(lambda x, node: wrap(x, None)).backward(*watched)), None
             if left:
                 raise TypeError(
-                    f"{call.fn._rule()} {left[0]} of gy, so that forward mode cannot follow it; write it with NumPy "
+                    f"{call.fn._rule_name()} {left[0]} of gy, so that forward mode cannot follow it; write it with NumPy "
                     "calls on gy itself"
                 )
     if why is not None:  # the value is right all the same, from arrays

@@ -43,7 +43,7 @@ class Function:
     """
 
     __slots__ = ()
-    _operands = "self.inputs and self.outputs themselves"  # what a rule should be written on, in messages
+    _written_on = "self.inputs and self.outputs themselves"  # what a rule should be written on, in messages
 
     if TYPE_CHECKING:
         inputs: tuple[Variable, ...]
@@ -63,7 +63,7 @@ class Function:
         """The gradients of the inputs, from those of the outputs."""
         raise NotImplementedError(f"{type(self).__name__}.backward is not defined")
 
-    def _rule(self) -> str:
+    def _rule_name(self) -> str:
         """What gives the derivative, in messages."""
         return f"{type(self).__name__}.backward"
 
@@ -452,8 +452,8 @@ class Once(Node):
         self.serial = tick()
         self.parents = sources
         self.message = (
-            f"{call.fn._rule()} works on arrays ({why}), so it cannot be differentiated again: a second derivative "
-            f"would be wrong. Write it with NumPy calls on {call.fn._operands}"
+            f"{call.fn._rule_name()} works on arrays ({why}), so it cannot be differentiated again: a second derivative "
+            f"would be wrong. Write it with NumPy calls on {call.fn._written_on}"
         )
 
     def cotangents(self, g: Any, graph: bool, apply: Any = None) -> Any:
