@@ -159,6 +159,22 @@ def test_random_numbers_are_noticed(mode: str):
         derivative()
 
 
+def test_a_generator_among_the_arguments_draws_the_same_again():
+    def dropout(x: Any, rng: Any) -> Any:
+        return x * (rng.uniform(size=x.shape) > 0.5)
+
+    def loss(x: Any, f: Any, rng: Any) -> Any:
+        for _ in range(3):
+            x = f(x, rng)
+        return np.sum(np.exp(x))
+
+    x = np.linspace(0, 1, 20)
+    a, b = np.random.default_rng(0), np.random.default_rng(0)
+    for mode in (wg.grad, lambda f: lambda *xs: wg.jvp(lambda x: f(x, *xs[1:]), (x,), (x,))[1]):
+        np.testing.assert_array_equal(mode(loss)(x, wg.checkpoint(dropout), a), mode(loss)(x, dropout, b))
+        assert a.bit_generator.state == b.bit_generator.state
+
+
 def test_drawing_outside_works():
     noise = np.random.default_rng(0).normal(size=3)
     c = wg.checkpoint(lambda x, noise: x * noise)

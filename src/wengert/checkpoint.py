@@ -30,8 +30,8 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     Arguments and results are anything, arrays in containers included (see `wg.tree`). Variables that f finds in its
     closure get their gradients like arguments. It works in every mode, to any order, with any value of `retain_graph`.
 
-    f has to give the same each time: what it draws from a random generator belongs among its arguments. What it prints
-    or counts, it does twice.
+    f has to give the same each time. NumPy Generators among the arguments draw the same numbers again, and are then put
+    back to where they were. What f prints or counts, it does twice.
 
     Raises:
         TypeError: f writes to one of its arguments.
@@ -62,11 +62,12 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 
 def _checkpointed(f: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     leaves, structure = tree.flatten((args, kwargs))
+    random = _states(leaves)
     sources = [x._node if isinstance(x, Variable) else None for x in leaves]
     run = _Run(f, structure, [x if p is None else Variable(x._data) for x, p in zip(leaves, sources, strict=True)])
     if not run.ys:
         return run.result.unflatten(run.leaves)
-    n = Checkpoint(f, structure, leaves, sources, run)
+    n = Checkpoint(f, structure, leaves, sources, run, random)
     results = list(run.leaves)
     for k, (place, z) in enumerate(zip(run.places, n.zs, strict=True)):
         whole = run.ys[k] in run.xs  # an argument itself, whose array is the caller's
@@ -106,11 +107,14 @@ def _name(f: Any) -> str:
 class Checkpoint(Node):
     """A call whose intermediate results were dropped. Its parents are the arguments, then what the closure holds."""
 
-    __slots__ = ("closure", "f", "given", "parents", "structure", "zs")
+    __slots__ = ("closure", "f", "given", "parents", "random", "structure", "zs")
 
-    def __init__(self, f: Any, structure: tree.Structure, leaves: list[Any], sources: list[Any], run: _Run) -> None:
+    def __init__(
+        self, f: Any, structure: tree.Structure, leaves: list[Any], sources: list[Any], run: _Run, random: list[Any]
+    ) -> None:
         self.serial = tick()
         self.f = f
+        self.random = random  # generators and their states before the call
         self.structure = structure
         self.parents = (*sources, *run.outside)
         self.given = [self._own(x, p) for x, p in zip(leaves, sources, strict=True)]
@@ -141,7 +145,12 @@ class Checkpoint(Node):
             x if p is None else reverse.argument(tie(x, p)) if graph else Variable(x)
             for x, p in zip(self.given, self.parents, strict=False)
         ]
-        run = _Run(self.f, self.structure, given, since)
+        now = _states(self.given)
+        _set(self.random)
+        try:
+            run = _Run(self.f, self.structure, given, since)
+        finally:
+            _set(now)
         if set(run.outside) != set(self.parents[len(given) :]):
             raise RuntimeError(
                 f"checkpoint: {_name(self.f)} read other Variables when it was run again, so that its derivative would "
@@ -150,7 +159,8 @@ class Checkpoint(Node):
         if len(run.zs) != len(self.zs) or not all(map(_same, run.zs, self.zs)):
             raise RuntimeError(
                 f"checkpoint: {_name(self.f)} gave another result when it was run again, so that its derivative would "
-                "be wrong. It drew random numbers, or read something that has changed; pass that as an argument"
+                "be wrong. It drew random numbers from a generator that is no argument, or read something that has "
+                "changed; make that an argument"
             )
         return run
 
@@ -173,6 +183,16 @@ class Checkpoint(Node):
         xs = [run.xs[i] if i < given else self.parents[i] for i in moving]
         found = forward.push(run.ys, xs, list(moving.values()), graph, apply, run.since)
         tangents[self] = Parts(found)
+
+
+def _states(leaves: Sequence[Any]) -> list[tuple[Any, Any]]:
+    """The random generators among the arguments, each with its state."""
+    return [(x.bit_generator, x.bit_generator.state) for x in leaves if isinstance(x, np.random.Generator)]
+
+
+def _set(states: Sequence[tuple[Any, Any]]) -> None:
+    for bits, state in states:
+        bits.state = state
 
 
 def _print(v: Variable) -> tuple[Any, ...]:

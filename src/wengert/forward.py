@@ -54,8 +54,8 @@ def _push_call(call: Call, tangents: dict[Any, Any], graph: bool) -> None:
             results, why = call.checked(call.as_called(lambda x, node: wrap(x, None)).backward(*watched)), None
             if left:
                 raise TypeError(
-                    f"{call.fn._rule_name()} {left[0]} of gy, so that forward mode cannot follow it; write it with NumPy "
-                    "calls on gy itself"
+                    f"{call.fn._rule_name()} {left[0]} of gy, so that forward mode cannot follow it; write it with "
+                    "NumPy calls on gy itself"
                 )
     if why is not None:  # the value is right all the same, from arrays
         array_tangents = {

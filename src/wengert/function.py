@@ -452,8 +452,8 @@ class Once(Node):
         self.serial = tick()
         self.parents = sources
         self.message = (
-            f"{call.fn._rule_name()} works on arrays ({why}), so it cannot be differentiated again: a second derivative "
-            f"would be wrong. Write it with NumPy calls on {call.fn._written_on}"
+            f"{call.fn._rule_name()} works on arrays ({why}), so it cannot be differentiated again: a second "
+            f"derivative would be wrong. Write it with NumPy calls on {call.fn._written_on}"
         )
 
     def cotangents(self, g: Any, graph: bool, apply: Any = None) -> Any:
