@@ -387,3 +387,16 @@ def test_arrays_changed_during_the_run():
         return y
 
     np.testing.assert_allclose(wg.taylor(f, X, np.ones(3), 2)[2], np.full(3, 4.0))
+
+
+def test_functions_of_matrices():
+    sl = pytest.importorskip("wengert.scipy.linalg", reason="the extra 'scipy' is not installed")
+    a = np.eye(3) * 3 + np.arange(9.0).reshape(3, 3) / 9
+    v = np.ones((3, 3))
+    for f in (sl.expm, sl.logm, sl.sqrtm, lambda a: sl.solve_sylvester(a, a @ a, a), lambda a: np.linalg.inv(a) @ a[0]):
+        close(wg.taylor(f, a, v, 3)[:3], nested(f, (a,), (v,), 2), 1e-7)
+    z = wg.taylor(sl.sqrtm, a, v, 6)  # its square is a + t v
+    zero = [math.comb(5, k) * z[k] @ z[5 - k] for k in range(6)]
+    np.testing.assert_allclose(sum(zero), 0, atol=1e-8)
+    np.testing.assert_allclose(wg.taylor(sl.expm, np.eye(2) * 0, np.eye(2), 7)[7], np.eye(2), atol=1e-12)
+    wg.check_grads(lambda a: wg.taylor(sl.expm, a, v, 2)[2], a / 5, order=1)

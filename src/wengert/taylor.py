@@ -33,8 +33,7 @@ from .saved import Watching, unchanged
 from .variable import Variable, as_cotangent, as_data, check_cotangent, is_inexact, wrap
 
 _HIGHEST = 170  # the last k for which k! is a float64
-_QUOTIENTS = {"divide": 1, "solve": 0}  # and the place of what is divided by
-_POWERS = ("power", "float_power", "pow_operator")
+_POWERS = tuple([OPERATIONS[name] for name in ("power", "float_power", "pow_operator")])
 _LARGEST_POWER = 1024  # up to which an integer power is computed by products, of which it takes 20 then
 
 
@@ -218,12 +217,11 @@ class _Walk:
             return self._picked(n)
         if not _is_operation(n):
             return self._derived(n, known)
-        name = n.op.__name__
-        if OPERATIONS.get(name) is not n.op:  # of SciPy's or a user's
-            name = ""
-        if name in _QUOTIENTS and self.varies(n.parents[_QUOTIENTS[name]]):
-            coefficients = self._quotient(n, _QUOTIENTS[name])
-        elif name in _POWERS and not self.varies(n.q):
+        if any([self.varies(n.parents[i]) for i in n.below]):
+            coefficients = self._quotient(n)
+        elif n.matrix_function:
+            coefficients = self._matrix_function(n)
+        elif n.op in _POWERS and not self.varies(n.q):
             coefficients = self._power(n, known)
         else:
             coefficients = self._derived(n, known)
@@ -314,19 +312,33 @@ class _Walk:
                     terms.append(_push_at(n, slots[0], factors[slots[0] + 1], factors))
             yield _sum(terms)
 
-    def _quotient(self, n: Operation, below: int) -> Iterator[Any]:
-        """Of z = x / y, from y z = x; `below` is the place of y."""
+    def _quotient(self, n: Operation) -> Iterator[Any]:
+        """Of z = x / y, from y z = x; `n.below` has the place of y."""
         z, *xs = n._operands(self.graph)
         zs = [z]
-        above = [i for i, p in enumerate(n.parents) if i != below and self.varies(p)]
+        slots = [i for i, p in enumerate(n.parents) if self.varies(p)]
         for k in itertools.count(1):
-            terms = [_push_at(n, i, c, (z, *xs)) for i in above if (c := self._number(k, n.parents[i])) is not None]
-            for j in range(1, k + 1):
-                c = self._number(j, n.parents[below])
-                if c is not None and zs[k - j] is not None:
-                    terms.append(_push_at(n, below, c, (zs[k - j], *xs)))
+            terms = []
+            for i in slots:
+                for j in range(1 if i in n.below else k, k + 1):
+                    c = self._number(j, n.parents[i])
+                    if c is not None and zs[k - j] is not None:
+                        terms.append(_push_at(n, i, c, (zs[k - j], *xs)))
             zs.append(_sum(terms))
             yield zs[-1]
+
+    def _matrix_function(self, n: Any) -> Iterator[Any]:
+        """Of a matrix with coefficients x_0, x_1, ... from the function of the block matrix [[x_0, x_1], [0, x_0]].
+
+        R. Mathias, A chain rule for matrix functions and applications, SIAM J. Matrix Anal. Appl. 17 (1996).
+        """
+        xs = [n._operands(self.graph)[1]]
+        zero, size = np.zeros(xs[0].shape, xs[0].dtype), xs[0].shape[-1]
+        for k in itertools.count(1):
+            c = self._number(k, n.parents[0])
+            xs.append(zero if c is None else c)
+            rows = [np.concatenate([*[zero] * i, *xs[: k + 1 - i]], -1) for i in range(k + 1)]
+            yield n.op(np.concatenate(rows, -2))[..., :size, k * size :]
 
     def _power(self, n: Any, known: ChainMap[Any, Any]) -> Iterator[Any]:
         """Of x**a for a constant a: from products, or from x z' = a x' z."""
