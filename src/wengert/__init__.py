@@ -16,6 +16,8 @@ from . import (
     tree as tree,
 )
 from .batching.vmap import vmap as vmap
+from .checkpoint import checkpoint as checkpoint
+from .custom import custom_rule as custom_rule
 from .declare import CONSTANT, FUNCTIONS, UFUNCS
 from .function import Function as Function
 from .functions import (
@@ -175,6 +177,7 @@ from .rules.shaping import (
     swapaxes as swapaxes,
     transpose as transpose,
 )
+from .taylor import taylor as taylor
 from .transforms import (
     elementwise_grad as elementwise_grad,
     grad as grad,

@@ -44,6 +44,7 @@ class Function:
     """
 
     __slots__ = ()
+    _written_on = "self.inputs and self.outputs themselves"  # what a rule should be written on, in messages
 
     if TYPE_CHECKING:
         inputs: tuple[Variable, ...]
@@ -62,6 +63,10 @@ class Function:
     def backward(self, *gys: Any) -> Any:
         """The gradients of the inputs, from those of the outputs."""
         raise NotImplementedError(f"{type(self).__name__}.backward is not defined")
+
+    def _rule_name(self) -> str:
+        """What gives the derivative, in messages."""
+        return f"{type(self).__name__}.backward"
 
     @property
     def input(self) -> Variable:
@@ -387,7 +392,7 @@ class Call(Node):
         unchanged(self.watched, type(self.fn).__name__)
         left: list[str] = []
         fn = self.as_called(lambda data, node: Watched(data, node, left))
-        results = self.checked(fn.backward(*gs))
+        results = self.checked(fn.backward(*[Watched(g._data, g._node, left) for g in gs]))
         return results, f"keeps arrays in self.{self.kept[0]}" if self.kept else left[0] if left else None
 
     def once(self, values: tuple[Any, ...], why: str, gs: list[Variable]) -> tuple[Any, ...]:
@@ -468,10 +473,9 @@ class Once(Node):
     def __init__(self, call: Call, why: str, sources: tuple[Any, ...]) -> None:
         self.serial = tick()
         self.parents = sources
-        name = type(call.fn).__name__
         self.message = (
-            f"{name}.backward works on arrays ({why}), so it cannot be differentiated again: a second derivative "
-            f"would be wrong. Write it with NumPy calls on self.inputs and self.outputs themselves"
+            f"{call.fn._rule_name()} works on arrays ({why}), so it cannot be differentiated again: a second "
+            f"derivative would be wrong. Write it with NumPy calls on {call.fn._written_on}"
         )
 
     def cotangents(self, g: Any, graph: bool, apply: Any = None) -> Any:

@@ -61,6 +61,8 @@ class Operation(Node):
     pulls: Any  # a rule for each input
     pushes: Any
     holomorphic = True  # complex data: the pull-back is the conjugate of the rule
+    below: tuple[int, ...] = ()  # the places of operands whose product with the result gives the other: y in x / y
+    matrix_function = False  # a power series of square matrices
     elementwise = False  # a zero in the cotangent gives a zero in the same place, whatever the derivative
     op: Callable[..., Any]
     shapes: Any = None  # of the inputs and the result, where broadcasting has to be undone

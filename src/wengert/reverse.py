@@ -150,12 +150,15 @@ def _differentiable_walk(order: list[Any], seed: Variable, apply: Any = None) ->
     return order
 
 
-def pull(ys: Sequence[Any], gs: Sequence[Any], xs: Sequence[Any], graph: bool, apply: Any = None) -> list[Any]:
+def pull(
+    ys: Sequence[Any], gs: Sequence[Any], xs: Sequence[Any], graph: bool, apply: Any = None, since: int | None = None
+) -> list[Any]:
     """What flows back from the nodes ys, given their cotangents gs, to the nodes xs; None where nothing does.
 
-    Touches no `grad`. On Variables and differentiable where `graph` is set, else on arrays.
+    Touches no `grad`. On Variables and differentiable where `graph` is set, else on arrays. With `since`, the walk ends
+    at nodes that are older, which may be among xs.
     """
-    order = history(ys, min([x.serial for x in xs]), xs)
+    order = history(ys, min([x.serial for x in xs]) if since is None else since, xs)
     wanted = set(xs)
     reached = set(xs)
     for n in order:
@@ -177,7 +180,7 @@ def pull(ys: Sequence[Any], gs: Sequence[Any], xs: Sequence[Any], graph: bool, a
                 n.back(g, cotangents)
     found = [cotangents.get(x) for x in xs]
     if apply is None and any([g is not None and has_nan(g) for g in found]):
-        return pull(ys, gs, xs, graph, zero_stays_zero)
+        return pull(ys, gs, xs, graph, zero_stays_zero, since)
     return found
 
 

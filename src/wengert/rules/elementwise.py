@@ -28,6 +28,7 @@ divide = elementwise(
     call=operator.truediv,
     domain=((-2.0, 2.0), (0.3, 2.0)),
 )
+divide.node.below = (1,)
 negative = elementwise(np.negative, lambda g, _z, _x: -g, call=operator.neg)
 positive = elementwise(np.positive, lambda g, _z, _x: g)
 reciprocal = elementwise(np.reciprocal, lambda g, z, _x: -g * z * z, domain=(0.3, 3.0))

@@ -92,6 +92,7 @@ solve = implements(np.linalg.solve)(
         (_pull_solve_x, _pull_solve_y),
         (_push_solve_x, lambda t, _z, x, _y: np.linalg.solve(x, t)),
         broadcasts=True,
+        below=(0,),
     )
 )
 

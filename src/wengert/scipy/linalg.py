@@ -355,7 +355,7 @@ def _matrix_function(function: Any) -> Any:
     name = function.__name__
     rule = (lambda g, _z, x: _along(op, _t(x), g),)
     push = (lambda t, _z, x: _along(op, x, t),)
-    op = apart(name, "linalg", lambda: declare.general(name, function, rule, push))
+    op = apart(name, "linalg", lambda: declare.general(name, function, rule, push, matrix_function=True))
     return op
 
 
@@ -387,6 +387,7 @@ _sylvester = apart(
             lambda t, z, a, b, _q: -_sylvester(a, b, z @ t),
             lambda t, _z, a, b, _q: _sylvester(a, b, t),
         ),
+        below=(0, 1),
     ),
 )
 
