@@ -178,11 +178,15 @@ amax, amin, permute_dims, concat = max, min, transpose, concatenate
 
 __version__ = "0.1.0"
 
+_LATER = {"quad": "quadrature", "fixed_quad": "quadrature", "CubicSpline": "interpolate"}  # imported when first used
+
 
 def __getattr__(name: str) -> Any:
     """The less common functions of NumPy, declared when first asked for, and the namespaces linalg, fft and so on."""
-    if name in ("fft", "linalg", "polynomial", "scipy"):
+    if name in ("fft", "linalg", "polynomial", "random", "scipy"):
         return import_module(f"{__name__}.{name}")
+    if name in _LATER:
+        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
     function = getattr(numpy, name, None)
     if name[:1] != "_" and callable(function) and not isinstance(function, type):
         rules.load()
