@@ -20,9 +20,9 @@ import numpy as np
 from . import forward, reverse
 from .declare import general
 from .recording import Recorder, recorded, recording
-from .rules.shaping import astype
+from .rules.shaping import astype, double
 from .scipy.composing import apart
-from .variable import Variable, data_of, is_inexact, tick, wrap
+from .variable import Variable, data_of, tick, wrap
 
 Integrand = Callable[[Any, Any], Any]  # (x, p) -> array, or Variable where x or p is one
 
@@ -101,33 +101,21 @@ def quad(
             raise TypeError("quad: fun gives complex numbers; pass complex_func=True")
         return y
 
-    limits = [float(x._data if isinstance(x, Variable) else x) for x in (a, b)]
-    given = dict(full_output=1, complex_func=complex_func, **options)
-    if recording() is False:
-        z, *rest = _scipy().quad(value, *limits, **given)
-    else:
-        with uses:
-            z, *rest = _scipy().quad(value, *limits, **given)
-    if not full_output:
-        _warn(rest[2:], "")
-        rest = rest[:1]
-    if any(handles):
-        z = _variable(z, fun, args, a, b, uses, options)
-    return z, *rest
-
-
-def _variable(z: Any, fun: Callable[..., Any], args: Any, a: Any, b: Any, uses: _Uses, options: Any) -> Variable:
-    """The value z as a Variable that depends on the limits and on what fun was found to use."""
-    dtypes = [x.dtype for x in (a, b) if isinstance(x, Variable) and x._node is not None]
-    dtypes += uses.dtypes
+    limits = [float(data_of(x)) for x in (a, b)]
+    with recorded(), uses:
+        z, *rest = _scipy().quad(value, *limits, full_output=full_output, complex_func=complex_func, **options)
+    if not any(handles):
+        return z, *rest
+    dtypes = uses.dtypes + [x.dtype for x in (a, b) if isinstance(x, Variable) and x._node is not None]
+    z = np.asarray(z)
+    dtype = np.result_type(*(dtypes or [z]))
+    dtype = np.result_type(dtype, np.complex64) if z.dtype.kind == "c" else np.empty(0, dtype).real.dtype
     if recording() is False or not dtypes:
-        return wrap(np.asarray(z)[()], None)
-    dtype = np.result_type(*dtypes)
-    dtype = np.result_type(dtype, np.complex64) if np.iscomplexobj(z) else np.empty(0, dtype).real.dtype
-    leaves = list(uses.found.values())
-    integrand = _unpacking(fun, args, list(uses.found), [(v.shape, v.dtype.kind) for v in leaves])
-    y = _integral(_double(a), _double(b), _packed(leaves), integrand=integrand, options=options, known=z)
-    return y if y.dtype == dtype else astype(y, dtype)
+        return wrap(z.astype(dtype)[()], None), *rest
+    integrand = _integrand(fun, args, uses.found)
+    p = _packed(list(uses.found.values()))
+    y = _integral(double(a), double(b), p, integrand=integrand, options=options, known=z)
+    return astype(y, dtype) if y.dtype != dtype else y, *rest
 
 
 def fixed_quad(fun: Callable[..., Any], a: Any, b: Any, args: Any = (), n: int = 5) -> Any:
@@ -149,16 +137,16 @@ def fixed_quad(fun: Callable[..., Any], a: Any, b: Any, args: Any = (), n: int =
         >>> wg.grad(lambda b: wg.fixed_quad(np.cos, 0.0, b)[0])(1.0).round(6)
         np.float64(0.540302)
     """
-    a, b = [x if isinstance(x, Variable) else np.asarray(x)[()] for x in (a, b)]
     if not all([np.all(np.isfinite(data_of(x))) for x in (a, b)]):
         raise ValueError("fixed_quad: Gaussian quadrature is only available for finite limits; use quad")
     x, w = np.polynomial.legendre.leggauss(n)
-    dtype = np.result_type(*[v.dtype for v in (a, b)])
-    if dtype.kind == "f":
-        x, w = x.astype(dtype), w.astype(dtype)
     half = (b - a) / 2.0
-    y = fun(half[..., None] * (x + 1) + a[..., None] if half.shape else half * (x + 1) + a, *args)
-    return half * np.sum(w * y, axis=-1), None
+    if np.ndim(half):
+        half, a = half[..., None], a[..., None] if np.ndim(a) else a
+    if getattr(half, "dtype", x.dtype).kind == "f":
+        x, w = x.astype(half.dtype), w.astype(half.dtype)
+    z = np.sum(half * w * fun(half * (x + 1) + a, *args), axis=-1)
+    return z, None
 
 
 # ---- what fun uses ------------------------------------------------------------------------------------------
@@ -186,7 +174,7 @@ class _Uses(Recorder):
             return x
         if self.known is None:
             if n not in self.found:
-                self.found[n] = self.run(_double, (wrap(x._data, n),), {})
+                self.found[n] = self.run(double, (wrap(x._data, n),), {})
                 self.dtypes.append(x.dtype)
             return self.found[n]
         if n not in self.known:
@@ -198,8 +186,9 @@ class _Uses(Recorder):
         return self.known[n]
 
 
-def _unpacking(fun: Callable[..., Any], args: Any, nodes: list[Any], forms: list[tuple[Any, str]]) -> Integrand:
+def _integrand(fun: Callable[..., Any], args: Any, used: dict[Any, Variable]) -> Integrand:
     """fun as a function of x and the vector of what it uses: the values at the time of the call, not those of now."""
+    nodes, forms = list(used), [(v.shape, v.dtype.kind) for v in used.values()]
 
     def integrand(x: Any, p: Any) -> Any:
         leaves, start = [], 0
@@ -236,8 +225,10 @@ def _value(a: Any, b: Any, p: Any, *, integrand: Integrand, options: Any, known:
     middle = integrand(_inside(float(a), float(b)), p)
     z = np.empty(middle.size * (2 if middle.dtype.kind == "c" else 1))
     for i in range(z.size):
-        z[i], _, *rest = _scipy().quad(lambda x: at(x)[i], float(a), float(b), full_output=1, **options)  # noqa: B023
-        _warn(rest[1:], "in the integral of a derivative: ")
+        z[i], _, _, *problems = _scipy().quad(lambda x: at(x)[i], float(a), float(b), full_output=1, **options)  # noqa: B023
+        for message in problems[:1]:
+            text = f"quad: in the integral of a derivative: {message}"
+            warnings.warn(text, _scipy().IntegrationWarning, stacklevel=2)
     return (z.view(complex) if middle.dtype.kind == "c" else z).reshape(middle.shape)[()]
 
 
@@ -354,21 +345,9 @@ def _constant(x: Any, name: str) -> Any:
     return data_of(x)
 
 
-def _double(x: Any) -> Any:
-    """x in double precision."""
-    dtype = np.result_type(x.dtype, np.float64)
-    return x if x.dtype == dtype or not is_inexact(x) else astype(x, dtype)
-
-
 def _scipy() -> Any:
     try:
         from scipy import integrate
     except ImportError as error:
         raise ImportError("wengert.quad needs SciPy: pip install 'wengert[scipy]'") from error
     return integrate
-
-
-def _warn(report: list[Any], where: str) -> None:
-    """Pass on what QUADPACK has to say."""
-    for message in report[:1]:
-        warnings.warn(f"quad: {where}{message}", _scipy().IntegrationWarning, stacklevel=3)

@@ -130,7 +130,8 @@ def multivariate_normal(rng: Generator, mean: Any, cov: Any, size: Any = None) -
 
     Args:
         mean: shape `(n,)`.
-        cov: shape `(n, n)`, symmetric and positive definite. Its gradient is symmetric.
+        cov: shape `(n, n)`, symmetric and positive definite; its lower triangle is read, as by `np.linalg.cholesky`,
+            and the gradient is of that triangle.
 
     The same numbers up to the rounding of the matrix product; shape `(*size, n)`.
 
@@ -381,7 +382,7 @@ def _generator(rng: Any, name: str) -> None:
 
 
 def _size(size: Any) -> tuple[int, ...]:
-    return () if size is None else (size,) if isinstance(size, (int, np.integer)) else tuple(size)
+    return () if size is None else (int(size),) if isinstance(size, (int, np.integer)) else tuple(size)
 
 
 def _floating(x: Any, dtype: Any) -> Any:
@@ -408,8 +409,8 @@ def _drawing(
 def __getattr__(name: str) -> Any:
     if callable(getattr(Generator, name, None)) and name[0] != "_":
         raise AttributeError(
-            f"wengert.random.{name}: no reparameterisation of it is known here, so its numbers have no derivative; draw "
-            f"them from the Generator itself, rng.{name}(...), with the .data of Variables"
+            f"wengert.random.{name}: no reparameterisation of it is known here, so its numbers have no derivative; "
+            f"draw them from the Generator itself, rng.{name}(...), with the .data of Variables"
             + ("; gumbel_softmax relaxes a choice" if name in ("choice", "multinomial", "permutation") else "")
         )
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
