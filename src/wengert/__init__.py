@@ -5,7 +5,7 @@ any order flow back (`y.backward()`, `grad`) or forward (`jvp`) along those link
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy
 
@@ -171,6 +171,11 @@ from .transforms import (
 )
 from .variable import Variable as Variable
 
+if TYPE_CHECKING:  # imported when first used
+    from . import random as random
+    from .interpolate import CubicSpline as CubicSpline
+    from .quadrature import fixed_quad as fixed_quad, quad as quad
+
 abs = absolute  # NumPy's second names
 degrees, radians, conj = rad2deg, deg2rad, conjugate
 mod, true_divide, pow = remainder, divide, power
@@ -178,7 +183,7 @@ amax, amin, permute_dims, concat = max, min, transpose, concatenate
 
 __version__ = "0.1.0"
 
-_LATER = {"quad": "quadrature", "fixed_quad": "quadrature", "CubicSpline": "interpolate"}  # imported when first used
+_LATER = {"quad": "quadrature", "fixed_quad": "quadrature", "CubicSpline": "interpolate"}
 
 
 def __getattr__(name: str) -> Any:

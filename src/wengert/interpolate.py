@@ -179,7 +179,7 @@ def _evaluated(c: Any, x: Any, at: Any, nu: Any, extrapolate: Any) -> Any:
     c = _differentiated(c, nu)
     if c.shape[0] == 0:
         return np.zeros((*i.shape, *c.shape[2:]), c.dtype)
-    h = (at - x[i]).reshape(*i.shape, *[1] * (c.ndim - 2))
+    h = np.reshape(at - x[i], (*i.shape, *[1] * (c.ndim - 2)))
     z = c[0][i]
     for k in range(1, c.shape[0]):
         z = z * h + c[k][i]

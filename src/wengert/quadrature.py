@@ -57,8 +57,9 @@ def quad(
     integrals are computed in double precision; the value is given in the dtype of the Variables that it depends on.
     `abserr` bounds the error of the value; each component of a derivative meets `epsabs` or `epsrel` by itself.
 
-    Cost: SciPy's evaluations of fun (21 or more) for the value. A gradient takes as many evaluations with a reverse
-    pass each, whatever the number of parameters, and one for each limit.
+    Cost: SciPy's evaluations of fun (21 or more) for the value. A gradient takes about as many, with a reverse pass
+    each, whatever the number of parameters, and one for each limit: fun is called again, with the Variables' values at
+    the time of the call to `quad`.
 
     fun must be continuous where its derivative with respect to a parameter is wanted: a jump that moves with a
     parameter contributes nothing to the integral of the derivative. `points` are hints and have no derivative.
@@ -114,7 +115,8 @@ def quad(
         return wrap(z.astype(dtype)[()], None), *rest
     integrand = _integrand(fun, args, uses.found)
     p = _packed(list(uses.found.values()))
-    y = _integral(double(a), double(b), p, integrand=integrand, options=options, known=z)
+    known = (*limits, data_of(p)), z[()]
+    y = _integral(double(a), double(b), p, integrand=integrand, options=options, known=known)
     return astype(y, dtype) if y.dtype != dtype else y, *rest
 
 
@@ -143,10 +145,10 @@ def fixed_quad(fun: Callable[..., Any], a: Any, b: Any, args: Any = (), n: int =
     half = (b - a) / 2.0
     if np.ndim(half):
         half, a = half[..., None], a[..., None] if np.ndim(a) else a
-    if getattr(half, "dtype", x.dtype).kind == "f":
-        x, w = x.astype(half.dtype), w.astype(half.dtype)
-    z = np.sum(half * w * fun(half * (x + 1) + a, *args), axis=-1)
-    return z, None
+    dtype = getattr(half, "dtype", x.dtype)
+    if dtype.kind == "f":
+        x, w = x.astype(dtype), w.astype(dtype)
+    return np.sum(half * w * fun(half * (x + 1) + a, *args), axis=-1), None
 
 
 # ---- what fun uses ------------------------------------------------------------------------------------------
@@ -211,9 +213,12 @@ def _integrand(fun: Callable[..., Any], args: Any, used: dict[Any, Variable]) ->
 
 
 def _value(a: Any, b: Any, p: Any, *, integrand: Integrand, options: Any, known: Any = None) -> Any:
-    """The integral of each component by itself; the integrand is evaluated once at each x."""
-    if known is not None:
-        return np.asarray(known)[()]
+    """The integral of each component by itself; the integrand is evaluated once at each x.
+
+    `known` may hold arguments for which it has been computed, and the value.
+    """
+    if known is not None and all(map(np.array_equal, known[0], (a, b, p))):
+        return known[1]
     seen: dict[float, Any] = {}
 
     def at(x: float) -> Any:
