@@ -215,6 +215,23 @@ def test_infinite_limits_have_derivative_zero():
     assert wg.jvp(lambda b: integral(lambda x: np.exp(-x), 0, b), (np.inf,), (1.0,))[1] == 0
 
 
+def test_a_singular_limit():
+    a = wg.Variable(0.0)
+    with pytest.warns(RuntimeWarning, match="divide by zero"):
+        integral(lambda x: 1 / np.sqrt(x), a, 1).backward()
+    assert a.grad == -np.inf
+    a.cleargrad()
+    with pytest.warns(RuntimeWarning, match="divide by zero"):
+        (integral(lambda x: 1 / np.sqrt(x), a, 1) * 0.0).backward()
+    assert a.grad == 0
+
+
+def test_the_error_is_auxiliary_data():
+    gradient, error = wg.grad(lambda b: wg.quad(np.cos, 0, b), has_aux=True)(0.5)
+    assert gradient == pytest.approx(np.cos(0.5))
+    assert error < 1e-10
+
+
 def test_equal_limits():
     assert wg.grad(lambda b: integral(np.cos, 0.4, b))(0.4) == pytest.approx(np.cos(0.4))
 

@@ -340,6 +340,22 @@ def test_gumbel_softmax_draws_from_the_categorical_distribution():
     np.testing.assert_allclose(np.mean(z, 0), p, atol=0.02)
 
 
+def test_gumbel_softmax_keeps_float32():
+    logits = wg.Variable(np.zeros(3, np.float32))
+    for hard in (False, True):
+        z = wg.random.gumbel_softmax(rng(), logits, 0.5, hard=hard)
+        z[0].backward()
+        assert z.dtype == logits.grad.dtype == np.float32
+
+
+def test_nan_stays_nan(special: Any):
+    df = wg.Variable(np.array([np.nan, 2.0]))
+    z = wg.random.standard_t(rng(), df)
+    assert np.array_equal(np.isnan(z.data), np.isnan(rng().standard_t(df.data)))
+    np.sum(z).backward()
+    assert np.array_equal(np.isnan(df.grad), np.isnan(z.data))
+
+
 def test_large_logits_do_not_overflow():
     z = wg.random.gumbel_softmax(rng(), np.array([1e5, 0.0]), 0.01)
     assert np.array_equal(z, [1.0, 0.0])

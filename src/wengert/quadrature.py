@@ -247,13 +247,19 @@ def _inside(a: float, b: float) -> float:
 def _pull_limit(g: Any, x: Any, p: Any, integrand: Integrand) -> Any:
     if not np.isfinite(data_of(x)):
         return np.zeros(())
-    return np.real(np.sum(np.conj(integrand(x, p)) * g))
+    return np.real(np.sum(_times(g, np.conj(integrand(x, p)))))
 
 
 def _push_limit(t: Any, z: Any, x: Any, p: Any, integrand: Integrand) -> Any:
     if not np.isfinite(data_of(x)):
         return np.zeros_like(data_of(z))
-    return integrand(x, p) * t
+    return _times(t, integrand(x, p))
+
+
+def _times(g: Any, y: Any) -> Any:
+    """g y, and 0 where g is 0: the integrand may be infinite at a limit."""
+    t = g * y
+    return reverse.zero_stays_zero(lambda g, y: g * y, g, (y,), (), {}) if reverse.has_nan(t) else t
 
 
 def _pull_p(g: Any, _z: Any, a: Any, b: Any, p: Any, *, integrand: Integrand, options: Any, known: Any = None) -> Any:

@@ -11,9 +11,10 @@ dz/da = -(dF/da) / density(z) (M. Figurnov, S. Mohamed and A. Mnih, "Implicit re
 2018). Either way the gradient of the mean of f(z) is estimated without bias. Every order works: implicit derivatives
 are made of SciPy's special functions and need the extra `scipy`.
 
-All functions: parameters broadcast; `size` is by default their common shape; one draw and a few NumPy calls. They raise
-what NumPy raises for parameters out of bounds (`ValueError: scale < 0`) and sizes that do not fit, and TypeError for
-anything but a Generator. `dtype=np.float32` draws single precision where NumPy's Generator does.
+All functions: parameters broadcast; `size` is by default their common shape; one draw and a few NumPy calls. Implicit
+derivatives take about 10 microseconds for each number: integrals of 200 nodes. `dtype=np.float32` draws single
+precision where NumPy's Generator does. The functions raise what NumPy raises for parameters out of bounds
+(`ValueError: scale < 0`) and sizes that do not fit, and TypeError for anything but a Generator.
 
 Example:
     >>> rng = np.random.default_rng(0)
@@ -114,8 +115,14 @@ def rayleigh(rng: Generator, scale: Any = 1.0, size: Any = None) -> Any:
 
 
 def weibull(rng: Generator, a: Any, size: Any = None) -> Any:
-    """Weibull distribution of shape a > 0: `rng.weibull(a, size)`, up to the rounding of NumPy's `power`."""
+    """Weibull distribution of shape a: `rng.weibull(a, size)`, up to the rounding of NumPy's `power`.
+
+    Raises:
+        ValueError: a <= 0; NumPy gives 0 for a = 0.
+    """
     (a,), shape = _drawing(rng, "weibull", (a,), size)
+    if np.any(data_of(a) == 0):
+        raise ValueError("a == 0")
     return rng.standard_exponential(shape) ** (1.0 / a)
 
 
@@ -160,7 +167,7 @@ def gumbel_softmax(
     Args:
         logits: unnormalised log-probabilities of the categories, which lie along `axis`.
         temperature: positive; towards 0 the samples approach one-hot vectors and the gradients' variance grows.
-        size: the shape of the result; by default that of logits.
+        size: the shape of the result; by default that of logits. The dtype is that of logits, too.
         hard: give exact one-hot vectors, of the largest element, with the derivatives of the relaxed ones ("straight
             through"). They are samples of the categorical distribution itself; but the derivative is not that of the
             value returned, which is constant almost everywhere, and as an estimate of that of its mean it is biased.
@@ -177,10 +184,12 @@ def gumbel_softmax(
     """
     if not np.all(data_of(temperature) > 0):
         raise ValueError("temperature <= 0")
+    dtype = np.result_type(data_of(logits))
     (logits,), shape = _drawing(rng, "gumbel", (logits,), size)
     x = (logits + rng.gumbel(0.0, 1.0, shape or ())) / temperature
     e = np.exp(x - np.max(data_of(x), axis=axis, keepdims=True))
     z = e / np.sum(e, axis=axis, keepdims=True)
+    z = astype(z, dtype) if dtype.kind == "f" else z
     if not hard:
         return z
     soft = data_of(z)
@@ -205,7 +214,7 @@ def _implicit(name: str, slope: Any) -> Any:
         return g * (d if z.dtype == np.float64 else d.astype(z.dtype))
 
     def value(*_xs: Any, drawn: Any) -> Any:
-        return drawn
+        return drawn()
 
     op = apart(
         name, "random", lambda: general(name, value, rule, rule, broadcasts=True, reads=(True, True), elementwise=True)
@@ -213,7 +222,10 @@ def _implicit(name: str, slope: Any) -> Any:
 
     def call(drawn: Any, *parameters: Any) -> Any:
         drawn = np.asarray(drawn)[()]
-        return op(*parameters, drawn=drawn) if any([isinstance(p, Variable) for p in parameters]) else drawn
+        if not any([isinstance(p, Variable) for p in parameters]):
+            return drawn
+        _special()  # or there is an error now, not in backward
+        return op(*parameters, drawn=lambda: drawn)
 
     return call
 
@@ -223,8 +235,12 @@ def _special() -> Any:
 
 
 def _piecewise(pieces: list[tuple[Any, Any]], *xs: Any) -> Any:
-    """Functions of xs, each where its condition holds; 0 where none does, as in numbers rounded to a bound."""
+    """Functions of z and the parameters, each where its condition holds.
+
+    Where none does, z was rounded to a bound of its support, and the derivative is 0 (or z is NaN, and so is it).
+    """
     total: Any = np.zeros(np.broadcast_shapes(*[x.shape for x in xs]))
+    total = np.where(np.isnan(data_of(xs[0])), np.nan, total)
     for condition, f in pieces:
         inside = np.broadcast_to(condition, total.shape)
         if inside.all():
