@@ -280,6 +280,8 @@ def test_errors():
         wg.quad(np.cos, 0, v, weight="cos", wvar=2.0)
     with pytest.raises(NotImplementedError, match=r"quad: wvar= has no derivative"):
         wg.quad(np.cos, 0, 1.0, weight="cos", wvar=v)
+    with wg.no_grad():
+        assert wg.quad(np.cos, 0, v, weight="cos", wvar=v)[0].creator is None
     with pytest.raises(ZeroDivisionError):
         wg.quad(lambda x: v * (1 // 0), 0, 1)
     assert (v * v).creator is not None  # recording is as before

@@ -67,7 +67,7 @@ def quad(
     Raises:
         TypeError: a limit is no real number, or fun gives none.
         ValueError: fun gives an array.
-        NotImplementedError: a limit is tracked and there is a `weight`.
+        NotImplementedError: `wvar`, or a limit where there is a `weight`, is tracked.
         RuntimeError: the derivative meets a tracked Variable that fun did not use for the value.
 
     Warns:
@@ -86,7 +86,7 @@ def quad(
         "epsabs": epsabs, "epsrel": epsrel, "limit": limit, "points": data_of(points), "weight": weight,
         "wvar": _constant(wvar, "wvar"), "wopts": wopts, "maxp1": maxp1, "limlst": limlst,
     }  # fmt: skip
-    if weight is not None and any([isinstance(x, Variable) and x._node is not None for x in (a, b)]):
+    if weight is not None and (_tracked(a) or _tracked(b)):
         raise NotImplementedError("quad: with weight= the limits have no derivative here; put the weight into fun")
     uses = _Uses()
     handles = [isinstance(x, Variable) for x in (a, b)]
@@ -350,8 +350,12 @@ def _limit(x: Any, name: str) -> Any:
     return x
 
 
+def _tracked(x: Any) -> bool:
+    return isinstance(x, Variable) and x._node is not None and recording() is not False
+
+
 def _constant(x: Any, name: str) -> Any:
-    if isinstance(x, Variable) and x._node is not None:
+    if _tracked(x):
         raise NotImplementedError(f"quad: {name}= has no derivative here; put the weight into fun, or pass its .data")
     return data_of(x)
 
