@@ -1,4 +1,4 @@
-"""Every example runs to its end in under 30 seconds, prints a table and writes a picture."""
+"""Every example runs to its end in under 30 seconds of one core, prints a table and writes a picture."""
 
 from __future__ import annotations
 
@@ -20,9 +20,13 @@ def test_example(example: Path, tmp_path: Path):
     picture = tmp_path / "picture.png"
     fixed = {"PYTHONPATH": str(ROOT / "src"), "OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "error"}
     environment = {**os.environ, **fixed}
+    before = os.times()
     done = subprocess.run(
-        [sys.executable, example, picture], capture_output=True, text=True, timeout=30, cwd=tmp_path, env=environment
+        [sys.executable, example, picture], capture_output=True, text=True, cwd=tmp_path, env=environment
     )
+    after = os.times()
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) > 5
     assert picture.read_bytes().startswith(b"\x89PNG")
+    spent = after.children_user + after.children_system - before.children_user - before.children_system
+    assert spent < 30  # not what a clock on the wall says, which depends on what else the machine does
