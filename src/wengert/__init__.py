@@ -188,8 +188,11 @@ from .transforms import (
 )
 from .variable import Variable as Variable
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # imported when first used
+    from . import random as random
+    from .interpolate import CubicSpline as CubicSpline
     from .ode import solve_ivp as solve_ivp
+    from .quadrature import fixed_quad as fixed_quad, quad as quad
 
 abs = absolute  # NumPy's second names
 degrees, radians, conj = rad2deg, deg2rad, conjugate
@@ -198,13 +201,15 @@ amax, amin, permute_dims, concat = max, min, transpose, concatenate
 
 __version__ = "0.1.0"
 
+_LATER = {"quad": "quadrature", "fixed_quad": "quadrature", "CubicSpline": "interpolate", "solve_ivp": "ode"}
+
 
 def __getattr__(name: str) -> Any:
-    """What is loaded when first asked for: the less common functions of NumPy, the namespaces linalg, fft and so on."""
-    if name == "solve_ivp":
-        return import_module(f"{__name__}.ode").solve_ivp
-    if name in ("fft", "linalg", "polynomial", "scipy"):
+    """What is loaded when first asked for: namespaces, solvers, and the less common functions of NumPy."""
+    if name in ("fft", "linalg", "polynomial", "random", "scipy"):
         return import_module(f"{__name__}.{name}")
+    if name in _LATER:
+        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
     function = getattr(numpy, name, None)
     if name[:1] != "_" and callable(function) and not isinstance(function, type):
         rules.load()

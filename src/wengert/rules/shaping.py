@@ -79,6 +79,12 @@ def astype(x: Any, dtype: Any, *args: Any, **kwargs: Any) -> Any:
     return _astype(x, dtype, *args, **kwargs)
 
 
+def double(x: Any) -> Any:
+    """An array or Variable in double precision; integers become floating-point numbers."""
+    dtype = np.result_type(x.dtype, np.float64)
+    return x if x.dtype == dtype else astype(x, dtype)
+
+
 # ---- joining ------------------------------------------------------------------------------------------------
 
 
