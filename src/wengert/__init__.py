@@ -10,14 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy
 
 from . import (
-    implicit as implicit,
     methods as methods,  # attaches what a Variable can do
     rules as rules,
     tree as tree,
 )
-from .batching.vmap import vmap as vmap
-from .checkpoint import checkpoint as checkpoint
-from .custom import custom_rule as custom_rule
 from .declare import CONSTANT, FUNCTIONS, UFUNCS
 from .function import Function as Function
 from .functions import (
@@ -75,19 +71,8 @@ from .functions import (
     Transpose as Transpose,
     Var as Var,
 )
-from .jacobians import (
-    divergence as divergence,
-    ggnvp as ggnvp,
-    hessian as hessian,
-    hvp as hvp,
-    jacfwd as jacfwd,
-    jacobian as jacobian,
-    jacrev as jacrev,
-    laplacian as laplacian,
-)
 from .numeric import GradientError as GradientError, check_grads as check_grads, numerical_diff as numerical_diff
 from .observe import Tape as Tape, debug as debug
-from .optimize import curve_fit as curve_fit, least_squares as least_squares, minimize as minimize
 from .recording import Recorder as Recorder, no_grad as no_grad
 from .rules.elementwise import (
     absolute as absolute,
@@ -177,7 +162,6 @@ from .rules.shaping import (
     swapaxes as swapaxes,
     transpose as transpose,
 )
-from .taylor import taylor as taylor
 from .transforms import (
     elementwise_grad as elementwise_grad,
     grad as grad,
@@ -189,10 +173,25 @@ from .transforms import (
 from .variable import Variable as Variable
 
 if TYPE_CHECKING:  # imported when first used
-    from . import random as random
+    from . import fft as fft, implicit as implicit, linalg as linalg, polynomial as polynomial, random as random
+    from .batching.vmap import vmap as vmap
+    from .checkpoint import checkpoint as checkpoint
+    from .custom import custom_rule as custom_rule
     from .interpolate import CubicSpline as CubicSpline
+    from .jacobians import (
+        divergence as divergence,
+        ggnvp as ggnvp,
+        hessian as hessian,
+        hvp as hvp,
+        jacfwd as jacfwd,
+        jacobian as jacobian,
+        jacrev as jacrev,
+        laplacian as laplacian,
+    )
     from .ode import solve_ivp as solve_ivp
+    from .optimize import curve_fit as curve_fit, least_squares as least_squares, minimize as minimize
     from .quadrature import fixed_quad as fixed_quad, quad as quad
+    from .taylor import taylor as taylor
 
 abs = absolute  # NumPy's second names
 degrees, radians, conj = rad2deg, deg2rad, conjugate
@@ -201,15 +200,28 @@ amax, amin, permute_dims, concat = max, min, transpose, concatenate
 
 __version__ = "0.1.0"
 
-_LATER = {"quad": "quadrature", "fixed_quad": "quadrature", "CubicSpline": "interpolate", "solve_ivp": "ode"}
+_NAMESPACES = ("fft", "implicit", "linalg", "polynomial", "random", "scipy")
+_LATER = {  # module: what is taken from it when first asked for
+    "batching.vmap": ("vmap",),
+    "checkpoint": ("checkpoint",),
+    "custom": ("custom_rule",),
+    "interpolate": ("CubicSpline",),
+    "jacobians": ("divergence", "ggnvp", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "laplacian"),
+    "ode": ("solve_ivp",),
+    "optimize": ("curve_fit", "least_squares", "minimize"),
+    "quadrature": ("fixed_quad", "quad"),
+    "taylor": ("taylor",),
+}
+_HOMES = {name: module for module, names in _LATER.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     """What is loaded when first asked for: namespaces, solvers, and the less common functions of NumPy."""
-    if name in ("fft", "linalg", "polynomial", "random", "scipy"):
+    if name in _NAMESPACES:
         return import_module(f"{__name__}.{name}")
-    if name in _LATER:
-        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    if name in _HOMES:
+        found = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        return found
     function = getattr(numpy, name, None)
     if name[:1] != "_" and callable(function) and not isinstance(function, type):
         rules.load()
