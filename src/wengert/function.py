@@ -95,7 +95,7 @@ def _call(self: Function, inputs: tuple[Any, ...], record: bool) -> Any:
         node.fn = copy.copy(self)  # the latest call owns the instance; an earlier one keeps a snapshot
     before = dict(state)
     handles = tuple([v if isinstance(v, Variable) else wrap(as_data(v), None) for v in inputs])
-    zs = self.forward(*[_read_only(v.data) for v in handles])
+    zs = self.forward(*[_read_only(v._data) for v in handles])
     many = isinstance(zs, tuple)
     outs = tuple([wrap(_result(z, self), None) for z in (zs if many else (zs,))])
     state["inputs"] = handles
