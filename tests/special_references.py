@@ -1,18 +1,25 @@
 """scipy.special's functions by mpmath, in as many digits as one likes: what its derivatives are measured against.
 
-    REFERENCES[name](*arguments)   the function (a tuple for one with several results)
-    SLOPES[name](*arguments)       for functions defined by their derivative: that, instead
+    REFERENCES[name](*arguments)   the function (a tuple for one with several results), up to a constant
+    SLOPES[name](*arguments)       for integrals: their derivative, by definition
 
-The mpmath import is the caller's to guard.
+`python tests/special_references.py [NAME ...]` measures again what `wengert/scipy/special_accuracy.py` states.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import mpmath as mp
+import numpy as np
 import scipy.special as sp
+
+import wengert as wg
+import wengert.scipy.special as _
+from wengert.scipy.special_accuracy import ROWS, Row, draw
+from wengert.scipy.special_declare import PARTIALS
 
 Reference = Callable[..., Any]
 
@@ -42,6 +49,16 @@ def _beta_c(a: Any, b: Any, x: Any) -> Any:
     return mp.betainc(b, a, 0, 1 - x, regularized=True)
 
 
+def _smaller(lower: Reference, upper: Reference) -> Reference:
+    """A distribution function or, where that is the smaller number, its complement with the sign changed."""
+
+    def f(*xs: Any) -> Any:
+        z = lower(*xs)
+        return z if z < 0.5 else -upper(*xs)
+
+    return f
+
+
 def _student(v: Any, t: Any) -> Any:
     tail = _beta(v / 2, mp.mpf(0.5), v / (v + t * t)) / 2
     return 1 - tail if t > 0 else tail
@@ -53,6 +70,25 @@ def _f(m: Any, n: Any, x: Any) -> Any:
 
 def _f_c(m: Any, n: Any, x: Any) -> Any:
     return _beta(n / 2, m / 2, n / (n + m * x))
+
+
+_gamma_s, _beta_s, _f_s = _smaller(_lower, _upper), _smaller(_beta, _beta_c), _smaller(_f, _f_c)
+
+
+def _complement(f: Reference) -> Reference:
+    return lambda *xs: -f(*xs)
+
+
+def _bdtr(k: Any, n: Any, p: Any) -> Any:
+    return _beta_s(n - mp.floor(k), mp.floor(k) + 1, 1 - p)
+
+
+def _nbdtr(k: Any, n: Any, p: Any) -> Any:
+    return _beta_s(n, mp.floor(k) + 1, p)
+
+
+def _gdtr(a: Any, b: Any, x: Any) -> Any:
+    return _lower(b, a * x)
 
 
 def _mixture(nc: Any, term: Callable[[int], Any]) -> Any:
@@ -156,10 +192,6 @@ def _log_transform(y: Any, lmbda: Any) -> Any:
     return mp.log1p(lmbda * y) / lmbda if lmbda else y - lmbda * y * y / 2
 
 
-def _owens_t(h: Any, a: Any) -> Any:
-    return mp.quad(lambda t: mp.exp(-h * h * (1 + t * t) / 2) / (1 + t * t), mp.linspace(0, a, 4)) / (2 * mp.pi)
-
-
 def inverse(name: str, of: Reference, places: tuple[Any, ...], value: int) -> Reference:
     """The inverse of `of`, found from SciPy's own result."""
 
@@ -171,6 +203,14 @@ def inverse(name: str, of: Reference, places: tuple[Any, ...], value: int) -> Re
     return f
 
 
+_BERP, _BEIP = _kelvin_prime(mp.ber, mp.bei, 1), _kelvin_prime(mp.ber, mp.bei, -1)
+_KERP, _KEIP = _kelvin_prime(mp.ker, mp.kei, 1), _kelvin_prime(mp.ker, mp.kei, -1)
+
+
+def _owens_t(h: Any, a: Any) -> Any:
+    return mp.quad(lambda t: mp.exp(-h * h * (1 + t * t) / 2) / (1 + t * t), [0, a / 2, a]) / (2 * mp.pi)
+
+
 PI = mp.pi
 REFERENCES: dict[str, Reference] = {
     "agm": mp.agm,
@@ -178,20 +218,15 @@ REFERENCES: dict[str, Reference] = {
     "airye": lambda x: tuple(
         v * mp.exp(s * mp.mpf(2) / 3 * x * mp.sqrt(x)) for v, s in zip(REFERENCES["airy"](x), (1, 1, -1, -1), strict=True)
     ),
-    "bdtr": lambda k, n, p: _beta(n - mp.floor(k), mp.floor(k) + 1, 1 - p),
-    "bdtrc": lambda k, n, p: _beta(mp.floor(k) + 1, n - mp.floor(k), p),
+    "bdtr": _bdtr, 
+    "bdtrc": _complement(_bdtr),
     "bei": lambda x: mp.bei(0, x), "ber": lambda x: mp.ber(0, x), "kei": lambda x: mp.kei(0, x), "ker": lambda x: mp.ker(0, x),
-    "berp": _kelvin_prime(mp.ber, mp.bei, 1), "beip": _kelvin_prime(mp.ber, mp.bei, -1),
-    "kerp": _kelvin_prime(mp.ker, mp.kei, 1), "keip": _kelvin_prime(mp.ker, mp.kei, -1),
-    "kelvin": lambda x: (
-        mp.mpc(mp.ber(0, x), mp.bei(0, x)), mp.mpc(mp.ker(0, x), mp.kei(0, x)),
-        mp.mpc(REFERENCES["berp"](x), REFERENCES["beip"](x)), mp.mpc(REFERENCES["kerp"](x), REFERENCES["keip"](x)),
-    ),
+    "berp": _BERP, "beip": _BEIP, "kerp": _KERP, "keip": _KEIP, "owens_t": _owens_t,
     "besselpoly": lambda a, lmb, nu: mp.quad(lambda t: t**lmb * mp.besselj(nu, 2 * a * t), [0, 0.5, 1]),
-    "beta": mp.beta, "betaln": lambda a, b: mp.log(mp.beta(a, b)), "betainc": _beta, "betaincc": _beta_c, "binom": mp.binomial,
+    "beta": mp.beta, "betaln": lambda a, b: mp.log(mp.beta(a, b)), "betainc": _beta_s, "betaincc": _complement(_beta_s), "binom": mp.binomial,
     "boxcox": lambda x, lmbda: _power_transform(mp.log(x), lmbda), "boxcox1p": lambda x, lmbda: _power_transform(mp.log1p(x), lmbda),
     "inv_boxcox": lambda y, lmbda: mp.exp(_log_transform(y, lmbda)), "inv_boxcox1p": lambda y, lmbda: mp.expm1(_log_transform(y, lmbda)),
-    "cbrt": lambda x: mp.sign(x) * mp.cbrt(abs(x)), "chdtr": lambda v, x: _lower(v / 2, x / 2), "chdtrc": lambda v, x: _upper(v / 2, x / 2),
+    "cbrt": lambda x: mp.sign(x) * mp.cbrt(abs(x)), "chdtr": lambda v, x: _gamma_s(v / 2, x / 2), "chdtrc": lambda v, x: -_gamma_s(v / 2, x / 2),
     "chndtr": _chndtr, "ncfdtr": _ncfdtr, "nctdtr": _nctdtr,
     "cosdg": lambda x: mp.cos(x * PI / 180), "sindg": lambda x: mp.sin(x * PI / 180), "tandg": lambda x: mp.tan(x * PI / 180),
     "cotdg": lambda x: mp.cot(x * PI / 180), "cosm1": lambda x: mp.cos(x) - 1, "radian": lambda d, m, s: (d + m / 60 + s / 3600) * PI / 180,
@@ -208,9 +243,9 @@ REFERENCES: dict[str, Reference] = {
     "eval_gegenbauer": mp.gegenbauer, "eval_jacobi": mp.jacobi, "eval_sh_jacobi": _sh_jacobi,
     "exp1": mp.e1, "exp10": lambda x: mp.mpf(10) ** x, "exp2": lambda x: mp.mpf(2) ** x, "expi": mp.ei,
     "expit": lambda x: 1 / (1 + mp.exp(-x)), "expm1": mp.expm1, "expn": mp.expint,
-    "exprel": lambda x: mp.expm1(x) / x, "fdtr": _f, "fdtrc": _f_c, "fresnel": lambda x: (mp.fresnels(x), mp.fresnelc(x)),
-    "gamma": mp.gamma, "gammainc": _lower, "gammaincc": _upper, "gammaln": lambda x: mp.log(abs(mp.gamma(x))),
-    "loggamma": mp.loggamma, "gdtr": lambda a, b, x: _lower(b, a * x), "gdtrc": lambda a, b, x: _upper(b, a * x),
+    "exprel": lambda x: mp.expm1(x) / x, "fdtr": _f_s, "fdtrc": _complement(_f_s), "fresnel": lambda x: (mp.fresnels(x), mp.fresnelc(x)),
+    "gamma": mp.gamma, "gammainc": _gamma_s, "gammaincc": _complement(_gamma_s), "gammaln": lambda x: mp.log(abs(mp.gamma(x))),
+    "loggamma": mp.loggamma, "gdtr": lambda a, b, x: _gamma_s(b, a * x), "gdtrc": lambda a, b, x: -_gamma_s(b, a * x),
     "hankel1": mp.hankel1, "hankel2": mp.hankel2,
     "hankel1e": lambda v, x: mp.hankel1(v, x) * mp.exp(-1j * x), "hankel2e": lambda v, x: mp.hankel2(v, x) * mp.exp(1j * x),
     "huber": lambda d, r: r * r / 2 if abs(r) <= d else d * (abs(r) - d / 2), "pseudo_huber": _pseudo_huber,
@@ -224,40 +259,105 @@ REFERENCES: dict[str, Reference] = {
     "kve": lambda v, x: mp.besselk(v, x) * mp.exp(x),
     "kl_div": lambda x, y: x * mp.log(x / y) - x + y, "rel_entr": lambda x, y: x * mp.log(x / y),
     "kolmogorov": _kolmogorov, "log1p": mp.log1p, "log_expit": _log_expit, "logit": lambda p: mp.log(p / (1 - p)),
-    "log_ndtr": lambda x: mp.log(_normal(x)) if x < 0 else mp.log1p(-_normal(-x)), "ndtr": _normal, "ndtri": _quantile, "ndtri_exp": lambda y: _quantile(mp.exp(y)),
+    "log_ndtr": lambda x: mp.log(_normal(x)) if x < 0 else mp.log1p(-_normal(-x)), "ndtr": lambda x: _normal(x) if x < 0 else -_normal(-x), "ndtri": _quantile, "ndtri_exp": lambda y: _quantile(mp.exp(y)),
     "wright_bessel": _wright, "log_wright_bessel": lambda a, b, x: mp.log(_wright(a, b, x)),
     "lpmv": lambda m, v, x: mp.legenp(v, m, x, type=2),
     "modfresnelp": _fresnel_tail(1), "modfresnelm": _fresnel_tail(-1), "modstruve": mp.struvel, "struve": mp.struveh,
-    "nbdtr": lambda k, n, p: _beta(n, mp.floor(k) + 1, p), "nbdtrc": lambda k, n, p: _beta_c(n, mp.floor(k) + 1, p),
-    "nrdtrimn": lambda p, sd, x: x - sd * _quantile(p), "nrdtrisd": lambda mean, p, x: (x - mean) / _quantile(p), "owens_t": _owens_t,
+    "nbdtr": _nbdtr, "nbdtrc": _complement(_nbdtr),
+    "nrdtrimn": lambda p, sd, x: x - sd * _quantile(p), "nrdtrisd": lambda mean, p, x: (x - mean) / _quantile(p), 
     "pbdv": lambda v, x: (mp.pcfd(v, x), None), "pbvv": lambda v, x: (mp.pcfv(-v - 0.5, x), None), "pbwa": lambda a, x: (mp.pcfw(a, x), None),
-    "pdtr": lambda k, m: _upper(mp.floor(k) + 1, m), "pdtrc": lambda k, m: _lower(mp.floor(k) + 1, m), "poch": mp.rf,
+    "pdtr": lambda k, m: -_gamma_s(mp.floor(k) + 1, m), "pdtrc": lambda k, m: _gamma_s(mp.floor(k) + 1, m), "poch": mp.rf,
     "powm1": lambda x, y: x**y - 1, "rgamma": mp.rgamma, "shichi": lambda x: (mp.shi(x), mp.re(mp.chi(x))), "sici": lambda x: (mp.si(x), mp.ci(x)),
-    "smirnov": _smirnov, "spence": lambda x: mp.re(mp.polylog(2, 1 - x)), "stdtr": _student,
+    "smirnov": _smirnov, "spence": lambda x: mp.re(mp.polylog(2, 1 - x)), "stdtr": lambda v, t: _student(v, t) if t < 0 else -_student(v, -t),
     "voigt_profile": lambda x, s, g: mp.re(_w((x + 1j * g) / (s * mp.sqrt(2)))) / (s * mp.sqrt(2 * PI)),
     "wofz": lambda x: _w(mp.mpc(x)), "wrightomega": lambda x: mp.lambertw(mp.exp(x)) if x < 100 else mp.findroot(lambda w: w + mp.log(w) - x, x),
     "xlogy": lambda x, y: x * mp.log(y), "xlog1py": lambda x, y: x * mp.log1p(y),
 }  # fmt: skip
 
-SLOPES: dict[str, Reference] = {  # integrals, by what is integrated
+SLOPES: dict[str, Reference] = {  # integrals in their limit, by what is integrated
     "it2i0k0": lambda x: ((mp.besseli(0, x) - 1) / x, -mp.besselk(0, x) / x),
     "it2j0y0": lambda x: ((1 - mp.besselj(0, x)) / x, -mp.bessely(0, x) / x),
     "iti0k0": lambda x: (mp.besseli(0, x), mp.besselk(0, x)), "itj0y0": lambda x: (mp.besselj(0, x), mp.bessely(0, x)),
     "itairy": lambda x: (mp.airyai(x), mp.airybi(x), mp.airyai(-x), mp.airybi(-x)),
     "itstruve0": lambda x: mp.struveh(0, x), "itmodstruve0": lambda x: mp.struvel(0, x), "it2struve0": lambda x: -mp.struveh(0, x) / x,
+    "kelvin": lambda x: (
+        mp.mpc(_BERP(x), _BEIP(x)), mp.mpc(_KERP(x), _KEIP(x)),
+        mp.mpc(-mp.bei(0, x) - _BERP(x) / x, mp.ber(0, x) - _BEIP(x) / x), mp.mpc(-mp.kei(0, x) - _KERP(x) / x, mp.ker(0, x) - _KEIP(x) / x),
+    ),
 }  # fmt: skip
 
-_F = REFERENCES
 for _name, _of, _places, _value in (
-    ("bdtri", _F["bdtr"], (0, 1, "z"), 2), ("nbdtri", _F["nbdtr"], (0, 1, "z"), 2),
+    ("bdtri", lambda k, n, p: _beta(n - k, k + 1, 1 - p), (0, 1, "z"), 2), ("nbdtri", lambda k, n, p: _beta(n, k + 1, p), (0, 1, "z"), 2),
     ("bdtrik", lambda k, n, p: _beta(n - k, k + 1, 1 - p), ("z", 1, 2), 0), ("bdtrin", lambda k, n, p: _beta(n - k, k + 1, 1 - p), (0, "z", 2), 1),
     ("nbdtrik", lambda k, n, p: _beta(n, k + 1, p), ("z", 1, 2), 0), ("nbdtrin", lambda k, n, p: _beta(n, k + 1, p), (0, "z", 2), 1),
     ("betaincinv", _beta, (0, 1, "z"), 2), ("betainccinv", _beta_c, (0, 1, "z"), 2), ("btdtria", _beta, ("z", 1, 2), 0), ("btdtrib", _beta, (0, "z", 2), 1),
-    ("chdtri", _F["chdtrc"], (0, "z"), 1), ("chdtriv", _F["chdtr"], ("z", 1), 0), ("chndtrix", _chndtr, ("z", 1, 2), 0), ("chndtrinc", _chndtr, (0, 1, "z"), 2),
+    ("chdtri", lambda v, x: _upper(v / 2, x / 2), (0, "z"), 1), ("chdtriv", lambda v, x: _lower(v / 2, x / 2), ("z", 1), 0), ("chndtrix", _chndtr, ("z", 1, 2), 0), ("chndtrinc", _chndtr, (0, 1, "z"), 2),
     ("fdtri", _f, (0, 1, "z"), 2), ("fdtridfd", _f, (0, "z", 2), 1), ("gammaincinv", _lower, (0, "z"), 1), ("gammainccinv", _upper, (0, "z"), 1),
-    ("gdtria", _F["gdtr"], ("z", 1, 2), 0), ("gdtrib", _F["gdtr"], (0, "z", 2), 1), ("gdtrix", _F["gdtr"], (0, 1, "z"), 2),
+    ("gdtria", _gdtr, ("z", 1, 2), 0), ("gdtrib", _gdtr, (0, "z", 2), 1), ("gdtrix", _gdtr, (0, 1, "z"), 2),
     ("kolmogi", _kolmogorov, ("z",), 0), ("smirnovi", _smirnov, (0, "z"), 1), ("ncfdtri", _ncfdtr, (0, 1, 2, "z"), 3), ("ncfdtrinc", _ncfdtr, (0, 1, "z", 3), 2),
-    ("nctdtrit", _nctdtr, (0, 1, "z"), 2), ("nctdtrinc", _nctdtr, (0, "z", 2), 1), ("pdtri", _F["pdtr"], (0, "z"), 1), ("pdtrik", lambda k, m: _upper(k + 1, m), ("z", 1), 0),
+    ("nctdtrit", _nctdtr, (0, 1, "z"), 2), ("nctdtrinc", _nctdtr, (0, "z", 2), 1), ("pdtri", lambda k, m: _upper(k + 1, m), (0, "z"), 1), ("pdtrik", lambda k, m: _upper(k + 1, m), ("z", 1), 0),
     ("stdtrit", _student, (0, "z"), 1), ("stdtridf", _student, ("z", 1), 0), ("tklmbda", lambda p, lm: _power_transform(mp.log(p), lm) - _power_transform(mp.log(1 - p), lm), ("z", 1), 0),
 ):  # fmt: skip
     REFERENCES[_name] = inverse(_name, _of, _places, _value)
+
+
+# ---- measuring ----------------------------------------------------------------------------------------------
+
+DIGITS = 30
+
+
+def slope(name: str, i: int, xs: list[Any], part: int) -> Any:
+    """The derivative with respect to argument i; the step is relative to it."""
+    size = xs[i] or mp.mpf(1)
+
+    def f(s: Any) -> Any:
+        y = (SLOPES if name in SLOPES else REFERENCES)[name](*[s * size if k == i else x for k, x in enumerate(xs)])
+        return y[part] if isinstance(y, tuple) else y
+
+    return f(xs[i] / size) if name in SLOPES else mp.diff(f, xs[i] / size) / size
+
+
+def gradients(ufunc: Any, i: int, xs: list[Any]) -> list[Any]:
+    """Our derivative of each result with respect to argument i, element by element."""
+    x = wg.Variable(xs[i])
+    results = ufunc(*[x if k == i else y for k, y in enumerate(xs)])
+    found = []
+    for y in results if isinstance(results, tuple) else (results,):
+        g = 0
+        for part, unit in ((np.real, 1), (np.imag, 1j)) if y.dtype.kind == "c" else ((np.positive, 1),):
+            x.cleargrad()
+            np.sum(part(y)).backward(retain_graph=True)
+            g = g + unit * x.grad
+        found.append(g)
+    return found
+
+
+def error(row: Row, i: int, n: int, seed: int) -> float:
+    """The largest error of the derivative with respect to argument i at n points: see special_accuracy.py."""
+    ufunc, xs = getattr(sp, row.name), draw(row, n, seed)
+    nearby = list(xs)
+    nearby[i] = xs[i] * (1 + 1e-6)
+    worst = 0.0
+    for part, (g, other) in enumerate(zip(gradients(ufunc, i, xs), gradients(ufunc, i, nearby), strict=True)):
+        if part and row.name in ("pbdv", "pbvv", "pbwa"):  # whose second result is the first one's derivative
+            continue
+        for k in range(n):
+            with mp.workdps(DIGITS):
+                exact = slope(row.name, i, [mp.mpf(float(x[k])) for x in xs], part)
+                size = abs(exact) + abs(complex(other[k] - g[k])) / 1e-6
+                if 1e-290 < abs(exact) < 1e290:
+                    worst = max(worst, float(abs(mp.mpmathify(complex(g[k])) - exact) / size))
+    return worst
+
+
+def main(names: list[str]) -> None:
+    """Print each row's largest errors."""
+    np.seterr(all="ignore")
+    for row in ROWS:
+        if not names or row.name in names:
+            tracked = [i for i, p in enumerate(PARTIALS[getattr(sp, row.name)]) if p is not None]
+            print(row.name, row.domain, [f"{error(row, i, 24, 0):.1e}" for i in tracked], flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
