@@ -231,3 +231,20 @@ def test_what_has_no_rule_is_refused(call: Any):
 def test_what_is_not_there_is_named():
     with pytest.raises(AttributeError, match=r"wengert\.scipy\.linalg\.schur"):
         wsl.schur  # noqa: B018
+
+
+def test_errors_of_scipys_functions_name_ours():
+    import scipy.ndimage as nd
+    import scipy.signal as ss
+    import scipy.special as sp
+
+    x = wg.Variable(A)
+    for call, name in (
+        (lambda: sl.solve(x, V), "linalg.solve"), (lambda: sl.expm(x), "linalg.expm"), (lambda: sl.toeplitz(x[0]), "linalg.toeplitz"),
+        (lambda: ss.lfilter([1.0], [1.0], x), "signal.lfilter"), (lambda: nd.zoom(x, 2), "ndimage.zoom"),
+        (lambda: sp.logsumexp(x), "special.logsumexp"), (lambda: sp.spherical_jn(1, x), "special.spherical_jn"),
+    ):  # fmt: skip
+        with pytest.raises(TypeError, match=rf"scipy\.{name} would turn .*: use wengert\.scipy\.{name}"):
+            call()
+    with pytest.raises(TypeError, match=r"scipy\.linalg\.schur would .*no derivative rule"):
+        sl.schur(x)

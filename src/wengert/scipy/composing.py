@@ -55,7 +55,7 @@ def composed(function: Any, where: str, check: Callable[[dict[str, Any]], None] 
                 return function(*args, **kwargs)
             args, kwargs = _kept(signature, *places)
             bound = signature.bind(*args, **kwargs)
-            if bound.arguments.get("output") is not None:
+            if isinstance(bound.arguments.get("output"), _Here):  # a dtype is no array
                 raise TypeError(f"{name}: output= would write a tracked result into a plain array; leave it out")
             if check is not None:
                 check(signature.bind(*_rebuilt(places[0], found), **_rebuilt(places[1], found)).arguments)

@@ -61,7 +61,7 @@ def _over_positive(x: Any, y: Any) -> Any:
 
 special(sp.xlogy, lambda _z, _x, y: np.log(y), lambda _z, x, y: _over(x, y))
 special(sp.xlog1py, lambda _z, _x, y: sp.log1p(y), lambda _z, x, y: _over(x, 1 + y))
-special(sp.powm1, lambda _z, x, y: y * x ** (y - 1), lambda z, x, _y: (z + 1) * np.log(x))
+special(sp.powm1, lambda _z, x, y: y * x ** (y - 1), lambda _z, x, y: x**y * np.log(x))
 special(sp.entr, lambda _z, x: -np.log(x) - 1)
 special(sp.rel_entr, lambda _z, x, y: np.log(x) - np.log(y) + 1, lambda _z, x, y: -_over_positive(x, y))
 special(sp.kl_div, lambda _z, x, y: np.log(x) - np.log(y), lambda _z, x, y: 1 - _over_positive(x, y))

@@ -133,6 +133,7 @@ def _poch_x(z: Any, x: Any, m: Any) -> Any:
 
 special(sp.binom, _binom_n, _binom_k)
 special(sp.poch, _poch_x, lambda z, x, m: z * sp.psi(x + m))
+special(sp._ufuncs._riemann_zeta, None, name="zeta")
 special(sp._ufuncs._zeta, None, lambda _z, x, q: -x * sp.zeta(x + 1, q), name="zeta")
 
 
