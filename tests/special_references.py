@@ -17,7 +17,6 @@ import numpy as np
 import scipy.special as sp
 
 import wengert as wg
-import wengert.scipy.special as _
 from wengert.scipy.special_accuracy import ROWS, Row, draw
 from wengert.scipy.special_declare import PARTIALS
 
@@ -130,10 +129,15 @@ def _smirnov(n: Any, d: Any) -> Any:
 
 
 def _kolmogorov(x: Any) -> Any:
-    return 2 * mp.nsum(lambda k: (-1) ** (int(k) - 1) * mp.exp(-2 * k * k * x * x), [1, mp.inf], method="d") if x > 5 else (
-        2 * sum((-1) ** (k - 1) * mp.exp(-2 * k * k * x * x) for k in range(1, 60))
-        if x > 0.5
-        else 1 - mp.sqrt(2 * mp.pi) / x * sum(mp.exp(-((2 * k - 1) ** 2) * mp.pi**2 / (8 * x * x)) for k in range(1, 20))
+    return (
+        2 * mp.nsum(lambda k: (-1) ** (int(k) - 1) * mp.exp(-2 * k * k * x * x), [1, mp.inf], method="d")
+        if x > 5
+        else (
+            2 * sum((-1) ** (k - 1) * mp.exp(-2 * k * k * x * x) for k in range(1, 60))
+            if x > 0.5
+            else 1
+            - mp.sqrt(2 * mp.pi) / x * sum(mp.exp(-((2 * k - 1) ** 2) * mp.pi**2 / (8 * x * x)) for k in range(1, 20))
+        )
     )
 
 
@@ -198,7 +202,12 @@ def inverse(name: str, of: Reference, places: tuple[Any, ...], value: int) -> Re
     def f(*xs: Any) -> Any:
         start = mp.mpf(float(getattr(sp, name)(*[float(x) for x in xs])))
         equation = lambda z: of(*[z if p == "z" else xs[p] for p in places]) - xs[value]  # noqa: E731
-        return mp.findroot(equation, (start, start * (1 + mp.mpf(10) ** -8)), tol=mp.mpf(10) ** (-2 * mp.mp.dps + 8) * abs(xs[value]) ** 2, verify=False)
+        return mp.findroot(
+            equation,
+            (start, start * (1 + mp.mpf(10) ** -8)),
+            tol=mp.mpf(10) ** (-2 * mp.mp.dps + 8) * abs(xs[value]) ** 2,
+            verify=False,
+        )
 
     return f
 
@@ -218,7 +227,7 @@ REFERENCES: dict[str, Reference] = {
     "airye": lambda x: tuple(
         v * mp.exp(s * mp.mpf(2) / 3 * x * mp.sqrt(x)) for v, s in zip(REFERENCES["airy"](x), (1, 1, -1, -1), strict=True)
     ),
-    "bdtr": _bdtr, 
+    "bdtr": _bdtr,
     "bdtrc": _complement(_bdtr),
     "bei": lambda x: mp.bei(0, x), "ber": lambda x: mp.ber(0, x), "kei": lambda x: mp.kei(0, x), "ker": lambda x: mp.ker(0, x),
     "berp": _BERP, "beip": _BEIP, "kerp": _KERP, "keip": _KEIP, "owens_t": _owens_t,
@@ -264,7 +273,7 @@ REFERENCES: dict[str, Reference] = {
     "lpmv": lambda m, v, x: mp.legenp(v, m, x, type=2),
     "modfresnelp": _fresnel_tail(1), "modfresnelm": _fresnel_tail(-1), "modstruve": mp.struvel, "struve": mp.struveh,
     "nbdtr": _nbdtr, "nbdtrc": _complement(_nbdtr),
-    "nrdtrimn": lambda p, sd, x: x - sd * _quantile(p), "nrdtrisd": lambda mean, p, x: (x - mean) / _quantile(p), 
+    "nrdtrimn": lambda p, sd, x: x - sd * _quantile(p), "nrdtrisd": lambda mean, p, x: (x - mean) / _quantile(p),
     "pbdv": lambda v, x: (mp.pcfd(v, x), None), "pbvv": lambda v, x: (mp.pcfv(-v - 0.5, x), None), "pbwa": lambda a, x: (mp.pcfw(a, x), None),
     "pdtr": lambda k, m: -_gamma_s(mp.floor(k) + 1, m), "pdtrc": lambda k, m: _gamma_s(mp.floor(k) + 1, m), "poch": mp.rf,
     "powm1": lambda x, y: x**y - 1, "rgamma": mp.rgamma, "shichi": lambda x: (mp.shi(x), mp.re(mp.chi(x))), "sici": lambda x: (mp.si(x), mp.ci(x)),

@@ -16,7 +16,17 @@ from wengert.scipy.special_accuracy import ROWS, UNMEASURED, Row  # noqa: E402
 from wengert.scipy.special_declare import PARTIALS  # noqa: E402
 
 THERE = [row for row in ROWS if hasattr(sp, row.name)]
-SLOW = {"besselpoly": 2, "chndtrix": 2, "kelvin": 2, "ncfdtri": 2, "nctdtr": 2, "nctdtrit": 1, "ncfdtrinc": 1, "nctdtrinc": 1, "chndtrinc": 1}
+SLOW = {
+    "besselpoly": 2,
+    "chndtrix": 2,
+    "kelvin": 2,
+    "ncfdtri": 2,
+    "nctdtr": 2,
+    "nctdtrit": 1,
+    "ncfdtrinc": 1,
+    "nctdtrinc": 1,
+    "chndtrinc": 1,
+}
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -66,12 +76,21 @@ def test_the_page_is_up_to_date(capsys):
     assert capsys.readouterr().out == written, "run: python -m wengert coverage --special > docs/special.md"
 
 
-@pytest.mark.parametrize("name", ["jvp", "h1vp", "softplus", "sinc", "comb", "factorial", "diric", "sph_harm_y", "legendre_p"])
+@pytest.mark.parametrize(
+    "name", ["jvp", "h1vp", "softplus", "sinc", "comb", "factorial", "diric", "sph_harm_y", "legendre_p"]
+)
 def test_functions_that_are_no_ufuncs(name: str):
     import wengert as wg
 
     x = wg.Variable([0.6, 1.7])
-    arguments = {"jvp": (1, x), "h1vp": (1, x), "comb": (x, 2), "diric": (x, 3), "sph_harm_y": (2, 1, x, 0.3), "legendre_p": (2, x)}
+    arguments = {
+        "jvp": (1, x),
+        "h1vp": (1, x),
+        "comb": (x, 2),
+        "diric": (x, 3),
+        "sph_harm_y": (2, 1, x, 0.3),
+        "legendre_p": (2, x),
+    }
     call = lambda: getattr(sp, name)(*arguments.get(name, (x,)))  # noqa: E731
     if name in coverage.THROUGH:
         assert call().creator is not None

@@ -375,8 +375,9 @@ class Variable:
 
                 raise TypeError(
                     instead()
-                    or "this would turn a tracked Variable into a plain array and lose its graph. Use wg.array([...]) or "
-                    "np.stack([...]) to build an array of Variables, .data or .detach() to leave the graph on purpose"
+                    or "this would turn a tracked Variable into a plain array and lose its graph. Use wg.array([...]) "
+                    "or np.stack([...]) to build an array of Variables, .data or .detach() to leave the graph on "
+                    "purpose"
                 )
             return np.array(self._data, dtype=dtype, copy=copy)
 

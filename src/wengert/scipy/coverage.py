@@ -89,7 +89,9 @@ def _table() -> list[str]:
 def page() -> str:
     """docs/special.md."""
     version = ".".join(scipy.__version__.split(".")[:2])
-    found = {g: [n for n, f in names().items() if groups(n, f) == [g]] for g in ("differentiable", "constant", "refused")}
+    found = {
+        g: [n for n, f in names().items() if groups(n, f) == [g]] for g in ("differentiable", "constant", "refused")
+    }
     python = [n for n in found["differentiable"] if not isinstance(getattr(sp, n), np.ufunc)]
     partly = {
         n: [argument_name(f, i) for i, p in enumerate(PARTIALS[f]) if p is None]
@@ -112,7 +114,9 @@ def page() -> str:
         "",
         *_table(),
         "",
-        "Against finite differences alone (mpmath has no such functions): " + ", ".join(f"`{n}`" for n in UNMEASURED if hasattr(sp, n)) + ".",
+        "Against finite differences alone (mpmath has no such functions): "
+        + ", ".join(f"`{n}`" for n in UNMEASURED if hasattr(sp, n))
+        + ".",
         "",
         "Second derivatives, in both modes, are compared with finite differences. Those of `gammainc`, `betainc` and the",
         "distributions made of them go to the third order in the shape parameters; `smirnov` and `smirnovi` have the first",
@@ -144,7 +148,11 @@ def page() -> str:
         ours = members(name)
         lines += [f"## scipy.{name}", "", f"**differentiable** ({len(ours)}), by `wengert.scipy.{name}`: "]
         lines[-1] += ", ".join(f"`{n}`" for n in ours) + "."
-        lines += ["", f"`scipy.{name}`'s own functions raise `TypeError` for a tracked Variable and say what to use.", ""]
+        lines += [
+            "",
+            f"`scipy.{name}`'s own functions raise `TypeError` for a tracked Variable and say what to use.",
+            "",
+        ]
     lines.pop()
     return "\n".join(lines) + "\n"
 

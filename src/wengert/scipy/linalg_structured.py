@@ -111,16 +111,12 @@ def _tridiagonal(d: Any, e: Any) -> Any:
 
 
 @_composed(sl.eigvalsh_tridiagonal)
-def eigvalsh_tridiagonal(
-    d, e, select="a", select_range=None, check_finite=True, tol=0.0, lapack_driver="auto"
-):  # type: ignore[no-untyped-def]
+def eigvalsh_tridiagonal(d, e, select="a", select_range=None, check_finite=True, tol=0.0, lapack_driver="auto"):  # type: ignore[no-untyped-def]
     return _selected(np.linalg.eigvalsh(_tridiagonal(d, e)), select, select_range)
 
 
 @_composed(sl.eigvals_banded)
-def eigvals_banded(
-    a_band, lower=False, select="a", select_range=None, check_finite=True
-):  # type: ignore[no-untyped-def]
+def eigvals_banded(a_band, lower=False, select="a", select_range=None, check_finite=True):  # type: ignore[no-untyped-def]
     return _selected(np.linalg.eigvalsh(from_band(a_band, lower)), select, select_range)
 
 

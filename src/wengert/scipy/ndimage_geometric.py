@@ -206,9 +206,7 @@ def zoom(input, zoom, output=None, order=3, mode="constant", cval=0.0, prefilter
 
 
 @_composed(nd.rotate)
-def rotate(
-    input, angle, axes=(1, 0), reshape=True, output=None, order=3, mode="constant", cval=0.0, prefilter=True
-):  # type: ignore[no-untyped-def]
+def rotate(input, angle, axes=(1, 0), reshape=True, output=None, order=3, mode="constant", cval=0.0, prefilter=True):  # type: ignore[no-untyped-def]
     x = _array(input)
     i, j = sorted([a % x.ndim for a in axes])
     radians = _array(angle) * float(np.pi / 180)

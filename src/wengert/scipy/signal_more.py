@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -92,7 +93,7 @@ def detrend(data, axis=-1, type="linear", bp=0):  # type: ignore[no-untyped-def]
     n = x.shape[-1]
     breaks = np.sort(np.unique(np.concatenate([np.atleast_1d([0]), np.atleast_1d(bp), np.atleast_1d([n])])))
     parts = []
-    for start, stop in zip(breaks[:-1], breaks[1:], strict=True):
+    for start, stop in itertools.pairwise(breaks):
         part = x[..., int(start) : int(stop)]
         line = np.stack([np.ones(stop - start), np.arange(1.0, stop - start + 1)], -1).astype(x.dtype)
         q = np.linalg.qr(line)[0]
@@ -117,7 +118,10 @@ def savgol_filter(x, window_length, polyorder, deriv=0, delta=1.0, axis=-1, mode
     half = window_length // 2
     y = convolve1d(x, weights, -1, mode="constant")
     ends = ss.savgol_filter(np.eye(window_length), window_length, polyorder, axis=0, **options)  # fits, at each end
-    first, last = x[..., :window_length] @ ends[:half].T, x[..., x.shape[-1] - window_length :] @ ends[window_length - half :].T
+    first, last = (
+        x[..., :window_length] @ ends[:half].T,
+        x[..., x.shape[-1] - window_length :] @ ends[window_length - half :].T,
+    )
     return np.moveaxis(np.concatenate([first, y[..., half : x.shape[-1] - half], last], -1), -1, axis)
 
 
