@@ -30,7 +30,8 @@ def instead() -> str | None:
     while frame is not None:  # the outermost frame in one of SciPy's modules is the call that the user made
         package = frame.f_globals.get("__name__", "").split(".")
         if package[0] == "scipy" and len(package) > 1 and package[1] in MODULES:
-            name = getattr(frame.f_locals.get("f"), "__name__", "") if frame.f_code.co_name == "wrapper" else ""
+            held = frame.f_locals  # a decorator's wrapper holds the function that it stands for
+            name = getattr(held.get("f", held.get("fun")), "__name__", "") if frame.f_code.co_name == "wrapper" else ""
             found = package[1], name or frame.f_code.co_name
         frame = frame.f_back  # type: ignore[assignment]
     if found is None or not hasattr(sys.modules[f"scipy.{found[0]}"], found[1]):
