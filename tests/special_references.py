@@ -17,6 +17,7 @@ import numpy as np
 import scipy.special as sp
 
 import wengert as wg
+import wengert.scipy.special
 from wengert.scipy.special_accuracy import ROWS, Row, draw
 from wengert.scipy.special_declare import PARTIALS
 
@@ -312,7 +313,7 @@ for _name, _of, _places, _value in (
 
 # ---- measuring ----------------------------------------------------------------------------------------------
 
-DIGITS = 30
+DIGITS = 50
 
 
 def slope(name: str, i: int, xs: list[Any], part: int) -> Any:

@@ -28,11 +28,15 @@ def instead() -> str | None:
     """What to say about the SciPy function that is being called: from where the error comes, its name and ours."""
     frame, found = sys._getframe(1), None
     while frame is not None:  # the outermost frame in one of SciPy's modules is the call that the user made
-        package = frame.f_globals.get("__name__", "").split(".")
+        place, name = frame.f_globals.get("__name__", ""), frame.f_code.co_name
+        if name == "wrapper" and place.startswith(
+            "scipy."
+        ):  # a decorator's, which holds the function that it stands for
+            function = frame.f_locals.get("f", frame.f_locals.get("fun"))
+            place, name = getattr(function, "__module__", place), getattr(function, "__name__", name)
+        package = place.split(".")
         if package[0] == "scipy" and len(package) > 1 and package[1] in MODULES:
-            held = frame.f_locals  # a decorator's wrapper holds the function that it stands for
-            name = getattr(held.get("f", held.get("fun")), "__name__", "") if frame.f_code.co_name == "wrapper" else ""
-            found = package[1], name or frame.f_code.co_name
+            found = package[1], name
         frame = frame.f_back  # type: ignore[assignment]
     if found is None or not hasattr(sys.modules[f"scipy.{found[0]}"], found[1]):
         return None
