@@ -241,7 +241,7 @@ REFERENCES: dict[str, Reference] = {
     "cosdg": lambda x: mp.cos(x * PI / 180), "sindg": lambda x: mp.sin(x * PI / 180), "tandg": lambda x: mp.tan(x * PI / 180),
     "cotdg": lambda x: mp.cot(x * PI / 180), "cosm1": lambda x: mp.cos(x) - 1, "radian": lambda d, m, s: (d + m / 60 + s / 3600) * PI / 180,
     "dawsn": lambda x: mp.sqrt(PI) / 2 * mp.exp(-x * x) * mp.erfi(x), "psi": lambda x: mp.psi(0, x),
-    "ellipe": mp.ellipe, "ellipk": mp.ellipk, "ellipkm1": lambda p: mp.ellipk(1 - p), "ellipeinc": mp.ellipe, "ellipkinc": mp.ellipf,
+    "ellipe": mp.ellipe, "ellipk": mp.ellipk, "ellipkm1": lambda p: PI / 2 / mp.agm(1, mp.sqrt(p)), "ellipeinc": mp.ellipe, "ellipkinc": mp.ellipf,
     "ellipj": _ellipj, "elliprc": mp.elliprc, "elliprd": mp.elliprd, "elliprf": mp.elliprf, "elliprg": mp.elliprg, "elliprj": mp.elliprj,
     "entr": lambda x: -x * mp.log(x), "erf": mp.erf, "erfc": mp.erfc, "erfcx": lambda x: mp.exp(x * x) * mp.erfc(x), "erfi": mp.erfi,
     "erfinv": mp.erfinv, "erfcinv": lambda y: -_quantile(y / 2) / mp.sqrt(2),
