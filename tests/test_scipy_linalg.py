@@ -23,6 +23,7 @@ TALL = RNG.normal(size=(4, 3))
 BANDS = RNG.normal(size=(3, 3)) + np.array([[0], [4], [0]])
 FIRST = np.array([5, 0, 0])
 STACK = np.stack([A, A.T + 1])
+TURN = np.array([[1.0, 2.0, 0.3], [-1.5, 0.8, 0.1], [0.2, 0.4, -2.0]])  # two of its eigenvalues are complex
 
 
 # name, a call of the module's function, the arguments that vary
@@ -59,6 +60,33 @@ CASES: list[tuple[str, Any, tuple[Any, ...]]] = [
     ("eigh", lambda m, a: m.eigh(a)[0], (S,)), ("eigh", lambda m, a: np.abs(m.eigh(a, lower=False)[1]), (S,)),
     ("eigh", lambda m, a: m.eigh(a, eigvals_only=True), (S,)),
     ("eigvalsh", lambda m, a: m.eigvalsh(a, subset_by_index=[0, 1]), (S,)),
+    ("eigvalsh", lambda m, a: m.eigvalsh(a, subset_by_value=[1.5, 99.0]), (S,)),
+    *[("eigvalsh", lambda m, a, b, t=t: m.eigvalsh(a, b, type=t, lower=False), (S, S[::-1, ::-1] + 2)) for t in (1, 2, 3)],
+    *[("eigh_two", lambda m, a, b, t=t: m.eigh(a, b, type=t), (S, S[::-1, ::-1] + 2)) for t in (1, 2, 3)],
+    ("eigh_two", lambda m, a, b: m.eigh(a, b, subset_by_index=[1, 2]), (S, S[::-1, ::-1] + 2)),
+    ("eigh_two", lambda m, a: m.eigh(a, subset_by_index=[0, 1]), (S,)),
+    ("eigh_two", lambda m, a: m.eigh(a, subset_by_value=[1.5, 99.0])[0], (S,)),
+    ("eigvals", lambda m, a: np.real(m.eigvals(a)), (A,)), ("eigvals", lambda m, a: np.imag(m.eigvals(a)), (TURN,)),
+    ("eigvals", lambda m, a, b: m.eigvals(a, b), (TURN, A)),
+    ("eigvalsh_tridiagonal", lambda m, d, e: m.eigvalsh_tridiagonal(d, e), (V, W[:2])),
+    ("eigvalsh_tridiagonal", lambda m, d, e: m.eigvalsh_tridiagonal(d, e, "i", (1, 2)), (V, W[:2])),
+    ("eigvals_banded", lambda m, a: m.eigvals_banded(a), (BANDS[:2],)),
+    ("eigvals_banded", lambda m, a: m.eigvals_banded(a, lower=True, select="v", select_range=(4.0, 99.0)), (BANDS[1:],)),
+    *[("qr_pivoted", lambda m, a, k=k: m.qr(a, mode=k, pivoting=True)[:-1], (x,)) for k, x in (("economic", TALL), ("full", A), ("r", A))],
+    *[(f, lambda m, a, f=f: getattr(m, f)(a)[0], (x,)) for f in ("lu_factor",) for x in (TALL, TALL.T)],
+    *[("lu", lambda m, a: m.lu(a)[1:], (x,)) for x in (TALL, TALL.T)], ("lu", lambda m, a: m.lu(a)[1:], (STACK,)),
+    ("lu", lambda m, a: m.lu(a, permute_l=True), (TALL,)), ("lu", lambda m, a: m.lu(a, permute_l=True), (STACK,)),
+    ("pinvh", lambda m, a: m.pinvh(a), (S,)), ("pinvh", lambda m, a: m.pinvh(a, lower=False, return_rank=True)[0], (S,)),
+    ("cholesky_banded", lambda m, a: m.cholesky_banded(a), (BANDS[:2],)),
+    ("cholesky_banded", lambda m, a: m.cholesky_banded(a, lower=True), (BANDS[1:],)),
+    ("cho_solve_banded", lambda m, c, b: m.cho_solve_banded((c, False), b), (BANDS[:2], V)),
+    ("cho_solve_banded", lambda m, c, b: m.cho_solve_banded((c, True), b), (BANDS[1:], C)),
+    ("companion", lambda m, a: m.companion(a), (V,)),
+    ("matmul_toeplitz", lambda m, c, x: m.matmul_toeplitz(c, x), (V, W)),
+    ("matmul_toeplitz", lambda m, c, r, x: m.matmul_toeplitz((c, r), x), (V, TALL[:, 0], np.ones((4, 2)))),
+    ("fractional_matrix_power", lambda m, a: m.fractional_matrix_power(a, 0.3), (S,)),
+    *[(f, lambda m, a, b, q, r, f=f: getattr(m, f)(a, b, q @ q.T, r @ r.T), (A, C, B, 1 + np.eye(2)))
+      for f in ("solve_continuous_are", "solve_discrete_are")],
     ("svd", lambda m, a: m.svd(a)[1], (TALL,)), ("svd", lambda m, a: np.abs(m.svd(a, full_matrices=False)[0]), (TALL,)),
     ("svd", lambda m, a: m.svd(a, compute_uv=False), (TALL,)), ("svdvals", lambda m, a: m.svdvals(a), (TALL,)),
     ("qr", lambda m, a: m.qr(a, mode="economic"), (TALL,)), ("qr", lambda m, a: m.qr(a), (A,)),
@@ -111,13 +139,13 @@ def test_derivatives(name: str, call: Any, xs: Any):
 
 @pytest.mark.parametrize(("name", "call", "xs"), PARAMETERS)
 def test_complex_derivatives(name: str, call: Any, xs: Any):
-    if name == "svd" or (name in ("eig", "qr", "eigh")):
+    if name in ("svd", "eig", "qr", "eigh", "qr_pivoted", "eigh_two") or name.endswith("_are"):
         return  # their vectors have phases of their own: tested with numpy.linalg's rules
     rng = np.random.default_rng(1)
     zs = [x + 0.2j * rng.normal(size=x.shape) for x in xs]
     try:
         call(sl, *zs)
-    except NotImplementedError:
+    except (NotImplementedError, TypeError):
         return  # SciPy has it for real matrices only
     wg.check_grads(lambda *ys: call(wsl, *ys), *zs, order=1)
 
@@ -191,8 +219,8 @@ def test_a_constant_changed_before_backward_does_no_harm():
 @pytest.mark.parametrize(
     "call",
     [
-        lambda a: wsl.eigh(a, S), lambda a: wsl.eigh(a, subset_by_index=[0, 1]), lambda a: wsl.qr(a, pivoting=True),
-        lambda a: wsl.qr(a, mode="raw"), lambda a: wsl.eig(a, left=True), lambda a: wsl.lu_factor(wg.Variable(TALL)),
+        lambda a: wsl.qr(a, mode="raw"), lambda a: wsl.eig(a, left=True), lambda a: wsl.eig(a, S),
+        lambda a: wsl.eigvals(a, homogeneous_eigvals=True), lambda a: wsl.solve_continuous_are(a, S, S, S, e=A),
     ],
 )  # fmt: skip
 def test_what_has_no_rule_is_refused(call: Any):
@@ -203,3 +231,20 @@ def test_what_has_no_rule_is_refused(call: Any):
 def test_what_is_not_there_is_named():
     with pytest.raises(AttributeError, match=r"wengert\.scipy\.linalg\.schur"):
         wsl.schur  # noqa: B018
+
+
+def test_errors_of_scipys_functions_name_ours():
+    import scipy.ndimage as nd
+    import scipy.signal as ss
+    import scipy.special as sp
+
+    x = wg.Variable(A)
+    for call, name in (
+        (lambda: sl.solve(x, V), "linalg.solve"), (lambda: sl.expm(x), "linalg.expm"), (lambda: sl.toeplitz(x[0]), "linalg.toeplitz"),
+        (lambda: ss.lfilter([1.0], [1.0], x), "signal.lfilter"), (lambda: nd.zoom(x, 2), "ndimage.zoom"),
+        (lambda: sp.logsumexp(x), "special.logsumexp"), (lambda: sp.spherical_jn(1, x), "special.spherical_jn"),
+    ):  # fmt: skip
+        with pytest.raises(TypeError, match=rf"scipy\.{name} would turn .*: use wengert\.scipy\.{name}"):
+            call()
+    with pytest.raises(TypeError, match=r"scipy\.linalg\.schur would .*no derivative rule"):
+        sl.schur(x)

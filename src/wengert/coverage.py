@@ -206,9 +206,15 @@ def page() -> str:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.add_argument("--markdown", action="store_true", help="the whole page, with every name, as Markdown")
+    parser.add_argument("--special", action="store_true", help="the page on SciPy, with the accuracy of each function")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the table, or the page."""
+    if args.special:
+        from .scipy import coverage as of_scipy
+
+        print(of_scipy.page(), end="")
+        return 0
     print(page() if args.markdown else table(), end="")
     return 0

@@ -371,9 +371,13 @@ class Variable:
 
         def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
             if self._node is not None:
+                from .scipy import instead
+
                 raise TypeError(
-                    "this would turn a tracked Variable into a plain array and lose its graph. Use wg.array([...]) or "
-                    "np.stack([...]) to build an array of Variables, .data or .detach() to leave the graph on purpose"
+                    instead()
+                    or "this would turn a tracked Variable into a plain array and lose its graph. Use wg.array([...]) "
+                    "or np.stack([...]) to build an array of Variables, .data or .detach() to leave the graph on "
+                    "purpose"
                 )
             return np.array(self._data, dtype=dtype, copy=copy)
 

@@ -33,11 +33,14 @@ def documented(op: Any, name: str, where: str) -> Any:
     return op
 
 
-def composed(function: Any, where: str) -> Callable[[Any], Any]:
+def composed(function: Any, where: str, check: Callable[[dict[str, Any]], None] | None = None) -> Callable[[Any], Any]:
     """Stand for a SciPy function; decorates a composition with the same parameters.
 
     The value is SciPy's, bit for bit. The composition is written in differentiable calls and gives the same up to
     rounding, or a tuple of results with None for those that have no derivative; it is run for derivatives only.
+
+    Args:
+        check: raises for arguments (by name, defaults left out) of a tracked call that have no rule.
     """
     name = function.__name__
     signature = inspect.signature(function)
@@ -53,8 +56,10 @@ def composed(function: Any, where: str) -> Callable[[Any], Any]:
                 return function(*args, **kwargs)
             args, kwargs = _kept(signature, *places)
             bound = signature.bind(*args, **kwargs)
-            if bound.arguments.get("output") is not None:
+            if isinstance(bound.arguments.get("output"), _Here):  # a dtype is no array
                 raise TypeError(f"{name}: output= would write a tracked result into a plain array; leave it out")
+            if check is not None:
+                check(signature.bind(*_rebuilt(places[0], found), **_rebuilt(places[1], found)).arguments)
             mine = (bound.args, bound.kwargs)
             if not any([p.kind is p.VAR_POSITIONAL for p in signature.parameters.values()]):
                 mine = (), _named(signature, bound.arguments)

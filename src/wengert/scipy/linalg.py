@@ -19,14 +19,28 @@ from .. import declare
 from ..rules import decompositions
 from ..variable import Variable, data_of
 from .composing import apart, composed
-
-
-def _t(x: Any) -> Any:
-    return np.swapaxes(x, -1, -2)
-
-
-def _h(x: Any) -> Any:
-    return np.conj(_t(x))
+from .linalg_structured import (
+    adjoint as _h,
+    block_diag as block_diag,
+    cho_solve_banded as cho_solve_banded,
+    cholesky_banded as cholesky_banded,
+    circulant as circulant,
+    companion as companion,
+    diagonal_part as _diagonal,
+    eigvals_banded as eigvals_banded,
+    eigvalsh_tridiagonal as eigvalsh_tridiagonal,
+    from_triangle as _from_triangle,
+    hankel as hankel,
+    khatri_rao as khatri_rao,
+    lower_part as _lower,
+    matmul_toeplitz as matmul_toeplitz,
+    solve_banded as solve_banded,
+    solve_toeplitz as solve_toeplitz,
+    solveh_banded as solveh_banded,
+    toeplitz as toeplitz,
+    transposed as _t,
+    upper_part as _upper,
+)
 
 
 def _composed(function: Any) -> Any:
@@ -34,27 +48,6 @@ def _composed(function: Any) -> Any:
 
 
 # ---- systems of equations -----------------------------------------------------------------------------------
-
-
-def _lower(x: Any) -> Any:
-    return np.where(np.tri(x.shape[-2], x.shape[-1], dtype=bool), x, 0)
-
-
-def _upper(x: Any) -> Any:
-    return np.where(~np.tri(x.shape[-2], x.shape[-1], -1, dtype=bool), x, 0)
-
-
-def _diagonal(x: Any) -> Any:
-    return np.where(np.eye(x.shape[-1], dtype=bool), x, 0)
-
-
-def _from_triangle(x: Any, lower: Any, hermitian: bool) -> Any:
-    """The symmetric or Hermitian matrix of which one triangle is read."""
-    half = _lower(x) if lower else _upper(x)
-    strict = half - _diagonal(x)
-    if not hermitian or x.dtype.kind != "c":
-        return half + _t(strict)
-    return strict + _h(strict) + np.real(_diagonal(x))
 
 
 def _structured(a: Any, assume_a: Any, lower: Any) -> Any:
@@ -99,27 +92,6 @@ def solve_triangular(a, b, trans=0, lower=False, unit_diagonal=False, check_fini
     return np.linalg.solve(a if trans in (0, "N") else _t(a) if trans in (1, "T") else _h(a), b)
 
 
-def _dense(ab: Any, below: int, above: int) -> Any:
-    """The matrix whose diagonals are the rows of ab."""
-    n = ab.shape[-1]
-    i, j = np.indices((n, n))
-    row = above + i - j
-    inside = (row >= 0) & (row <= below + above)
-    return np.where(inside, ab[..., np.where(inside, row, 0), j], 0)
-
-
-@_composed(sl.solve_banded)
-def solve_banded(l_and_u, ab, b, check_finite=True):  # type: ignore[no-untyped-def]
-    return np.linalg.solve(_dense(ab, *l_and_u), b)
-
-
-@_composed(sl.solveh_banded)
-def solveh_banded(ab, b, lower=False, check_finite=True):  # type: ignore[no-untyped-def]
-    width = ab.shape[-2] - 1
-    a = _dense(ab, width, 0) if lower else _dense(ab, 0, width)
-    return np.linalg.solve(_from_triangle(a, lower, True), b)
-
-
 @_composed(sl.lstsq)
 def lstsq(a, b, cond=None, check_finite=True, lapack_driver=None):  # type: ignore[no-untyped-def]
     s = np.linalg.svdvals(a)
@@ -138,6 +110,15 @@ def pinv(a, *, atol=None, rtol=None, return_rank=False, check_finite=True):  # t
     largest = np.max(np.linalg.svdvals(data_of(a)), initial=0)
     rtol = max(a.shape[-2:]) * np.finfo(a.dtype).eps if rtol is None else rtol
     z = np.linalg.pinv(a, rtol + (atol or 0.0) / (largest or 1.0))
+    return (z, None) if return_rank else z
+
+
+@_composed(sl.pinvh)
+def pinvh(a, atol=None, rtol=None, lower=True, return_rank=False, check_finite=True):  # type: ignore[no-untyped-def]
+    a = _from_triangle(a, lower, True)
+    sizes = np.abs(np.linalg.eigvalsh(data_of(a)))
+    rtol = a.shape[-1] * np.finfo(a.dtype).eps if rtol is None else rtol
+    z = np.linalg.pinv(a, rtol + (atol or 0.0) / (np.max(sizes, initial=0) or 1.0), hermitian=True)
     return (z, None) if return_rank else z
 
 
@@ -168,10 +149,11 @@ def _parts(lu: Any) -> tuple[Any, Any]:
     return _lower(np.where(np.eye(lu.shape[-1], dtype=bool), 1, lu)), _upper(lu)
 
 
-def _order(piv: Any) -> Any:
+def _order(piv: Any, rows: int | None = None) -> Any:
     """The rows' order after the interchanges that LAPACK notes."""
     piv = np.asarray(data_of(piv))
-    order = np.broadcast_to(np.arange(piv.shape[-1]), piv.shape).copy()
+    rows = piv.shape[-1] if rows is None else rows
+    order = np.broadcast_to(np.arange(rows), (*piv.shape[:-1], rows)).copy()
     for where in np.ndindex(piv.shape[:-1]):
         for i, k in enumerate(piv[where]):
             order[where][[i, k]] = order[where][[k, i]]
@@ -205,18 +187,34 @@ def _push_lu(t: Any, zs: Any, _x: Any) -> Any:
 _lu_factor = apart("lu_factor", "linalg", lambda: declare.several("lu_factor", sl.lu_factor, (_pull_lu,), (_push_lu,)))
 
 
-def _square(a: Any, name: str) -> None:
-    if np.shape(a)[-1] != np.shape(a)[-2]:
-        raise NotImplementedError(f"scipy.linalg.{name}: only of square matrices is there a derivative rule")
+def _factors(a: Any, order: Any) -> tuple[Any, Any]:
+    """L and U of any shape, the rows' order given: of the leading square block, and what follows for the others."""
+    m, n = a.shape[-2:]
+    k = min(m, n)
+    a = _rows(a, order)
+    lower, upper = _parts(_lu_factor(a[..., :k, :k])[0])
+    if m > k:
+        below = _t(np.linalg.solve(_t(upper), _t(a[..., k:, :])))
+        return np.concatenate([lower, below], -2), upper
+    return lower, np.concatenate([upper, np.linalg.solve(lower, a[..., k:])], -1) if n > k else upper
 
 
 def lu_factor(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> Any:
-    """`scipy.linalg.lu_factor` for arrays and Variables. Differentiable for square matrices."""
+    """`scipy.linalg.lu_factor` for arrays and Variables. Differentiable."""
     if not isinstance(a, Variable):
         return sl.lu_factor(a, overwrite_a, check_finite)
-    _square(a, "lu_factor")
-    lu, piv = _lu_factor(a)
-    return lu, data_of(piv)
+    if a.shape[-1] != a.shape[-2]:
+        return _lu_factor_oblong(a, check_finite=check_finite)
+    z, piv = _lu_factor(a)
+    return z, data_of(piv)
+
+
+@_composed(sl.lu_factor)
+def _lu_factor_oblong(a, check_finite=True):  # type: ignore[no-untyped-def]
+    lower, upper = _factors(a, _order(sl.lu_factor(data_of(a))[1], a.shape[-2]))
+    rows, columns = lower.shape[-1], upper.shape[-1]
+    z = np.concatenate([lower[..., :rows, :] + upper[..., :rows] - np.eye(rows), lower[..., rows:, :]], -2)
+    return (z if columns == rows else np.concatenate([z, upper[..., rows:]], -1)), None
 
 
 @_composed(sl.lu_solve)
@@ -235,11 +233,10 @@ def lu_solve(lu_and_piv, b, trans=0, check_finite=True):  # type: ignore[no-unty
 
 @_composed(sl.lu)
 def lu(a, permute_l=False, check_finite=True, p_indices=False):  # type: ignore[no-untyped-def]
-    _square(a, "lu")
-    z, piv = _lu_factor(a)
-    lower, upper = _parts(z)
+    back = sl.lu(data_of(a), p_indices=True)[0]  # the rows of L at which A's are
+    lower, upper = _factors(a, np.argsort(back, -1))
     if permute_l:
-        return _back_rows(lower, _order(piv)), upper
+        return _back_rows(lower, np.argsort(back, -1)), upper
     return (None, lower, upper) if p_indices else (np.zeros(()), lower, upper)
 
 
@@ -282,22 +279,73 @@ def _rest(name: str, kwargs: dict[str, Any], **defaults: Any) -> dict[str, Any]:
 
 
 def eigh(a: Any, b: Any = None, *, lower: bool = True, eigvals_only: bool = False, **options: Any) -> Any:
-    """`scipy.linalg.eigh` for arrays and Variables, of the ordinary problem. Differentiable, as `numpy.linalg.eigh`."""
+    """`scipy.linalg.eigh` for arrays and Variables, with b too. Differentiable, as `numpy.linalg.eigh`."""
     if not isinstance(a, Variable) and not isinstance(b, Variable):
         return sl.eigh(a, b, lower=lower, eigvals_only=eigvals_only, **options)
     if eigvals_only:
         return eigvalsh(a, b, lower=lower, **options)
-    _default("eigh", b=(b, None))
-    options = _rest("eigh", options, type=1, check_finite=True, subset_by_index=None, subset_by_value=None)
-    return _eigh(a, UPLO="L" if lower else "U", driver=options.pop("driver", None), **options)
+    if b is None and not {"subset_by_index", "subset_by_value"} & {k for k, v in options.items() if v is not None}:
+        options = _rest("eigh", options, type=1, check_finite=True, subset_by_index=None, subset_by_value=None)
+        return _eigh(a, UPLO="L" if lower else "U", driver=options.pop("driver", None), **options)
+    return _eigh_of_two(a, b, lower=lower, **options)
+
+
+def _reduced(a: Any, b: Any, lower: Any, type: int) -> tuple[Any, Any, Any]:
+    """The ordinary problem for a generalized one: its matrix, and B's factor L and its adjoint (None without b)."""
+    a = _from_triangle(a, lower, True)
+    if b is None:
+        return a, None, None
+    factor = np.linalg.cholesky(_from_triangle(b, lower, True))
+    if type == 1:  # A v = w B v
+        return np.linalg.solve(factor, _h(np.linalg.solve(factor, _h(a)))), factor, _h(factor)
+    return _h(factor) @ a @ factor, factor, _h(factor)  # A B v = w v, B A v = w v
+
+
+def _chosen(w: Any, index: Any, value: Any) -> Any:
+    """Which of the eigenvalues are asked for."""
+    if index is not None:
+        return slice(index[0], index[1] + 1)
+    return slice(None) if value is None else np.flatnonzero((data_of(w) > value[0]) & (data_of(w) <= value[1]))
+
+
+@_composed(sl.eigh)
+def _eigh_of_two(
+    a, b=None, *, lower=True, eigvals_only=False, type=1, check_finite=True, subset_by_index=None, subset_by_value=None,
+    driver=None,
+):  # type: ignore[no-untyped-def]  # fmt: skip
+    matrix, factor, turned = _reduced(a, b, lower, type)
+    w, y = np.linalg.eigh(matrix)
+    keep = _chosen(w, subset_by_index, subset_by_value)
+    w, y = w[keep], y[:, keep]
+    v = y if factor is None else factor @ y if type == 3 else np.linalg.solve(turned, y)
+    options = {"lower": lower, "type": type, "subset_by_index": subset_by_index, "subset_by_value": subset_by_value}
+    found = sl.eigh(data_of(a), data_of(b), driver=driver, **options)[1]
+    phase = np.sum(np.conj(data_of(v)) * found, 0)  # the vectors that SciPy has chosen
+    return w, v * (phase / np.abs(phase))
 
 
 @_composed(sl.eigvalsh)
 def eigvalsh(
     a, b=None, *, lower=True, type=1, check_finite=True, subset_by_index=None, subset_by_value=None, driver=None
 ):  # type: ignore[no-untyped-def]
-    w = np.linalg.eigvalsh(a, "L" if lower else "U")
-    return w if subset_by_index is None else w[..., subset_by_index[0] : subset_by_index[1] + 1]
+    w = np.linalg.eigvalsh(_reduced(a, b, lower, type)[0])
+    return w[_chosen(w, subset_by_index, subset_by_value)]
+
+
+def _plain_eigvals(given: dict[str, Any]) -> None:
+    _default("eigvals", homogeneous_eigvals=(given.get("homogeneous_eigvals", False), False))
+
+
+@composed(sl.eigvals, "linalg", _plain_eigvals)
+def eigvals(a, b=None, check_finite=True, homogeneous_eigvals=False):  # type: ignore[no-untyped-def]
+    matrix = a if b is None else np.linalg.solve(b, a)
+    w, found = np.linalg.eigvals(matrix), sl.eigvals(data_of(a), data_of(b))
+    order: list[int] = []
+    for value in found:  # in SciPy's order
+        distance = np.abs(data_of(w) - value)
+        distance[order] = np.inf
+        order.append(int(np.argmin(distance)))
+    return w[order] * np.ones((), found.dtype)
 
 
 def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, **options: Any) -> Any:
@@ -315,17 +363,48 @@ def svdvals(a, check_finite=True):  # type: ignore[no-untyped-def]
     return np.linalg.svdvals(a)
 
 
+def _with_pivots(rule: Any) -> Any:
+    """A rule of QR for that of the columns in the order P."""
+
+    def pull(gs: Any, zs: Any, x: Any, *, mode: Any) -> Any:
+        p = data_of(zs[2])
+        return rule(gs[:2], zs[:2], x[:, p], mode=mode)[:, np.argsort(p)]
+
+    return pull
+
+
+def _push_pivoted(t: Any, zs: Any, x: Any, *, mode: Any) -> Any:
+    p = data_of(zs[2])
+    tq, tr = decompositions._qr.node.pushes[0](t[:, p], zs[:2], x[:, p], mode=mode)
+    return tq, tr, np.zeros(p.shape)
+
+
+_qr_pivoted = apart(
+    "qr",
+    "linalg",
+    lambda: declare.several(
+        "qr",
+        lambda x, *, mode: sl.qr(x, mode="full" if mode == "complete" else "economic", pivoting=True),
+        (_with_pivots(decompositions._qr.node.pulls[0]),),
+        (_push_pivoted,),
+    ),
+)
+
+
 def qr(
     a: Any, overwrite_a: bool = False, lwork: Any = None, mode: str = "full", pivoting: bool = False, **options: Any
 ) -> Any:
     """`scipy.linalg.qr` for arrays and Variables. Differentiable, as `numpy.linalg.qr`."""
     if not isinstance(a, Variable):
         return sl.qr(a, overwrite_a, lwork, mode, pivoting, **options)
-    _default("qr", pivoting=(pivoting, False))
     _rest("qr", options, check_finite=True)
     if mode not in ("full", "economic", "r"):
         raise NotImplementedError(f"scipy.linalg.qr: mode={mode!r} has no derivative rule; use 'full' or 'economic'")
-    z = _qr(a, mode="reduced" if mode == "economic" else "complete")
+    kind = "reduced" if mode == "economic" else "complete"
+    if pivoting:
+        q, r, p = _qr_pivoted(a, mode=kind)
+        return (r, data_of(p)) if mode == "r" else (q, r, data_of(p))
+    z = _qr(a, mode=kind)
     return z[1:] if mode == "r" else z
 
 
@@ -444,6 +523,37 @@ def solve_discrete_lyapunov(a, q, method=None):  # type: ignore[no-untyped-def]
     return np.linalg.solve(np.eye(n * n) - both, q.reshape(n * n)).reshape(n, n)
 
 
+def _riccati(a: Any, b: Any, q: Any, r: Any, x: Any, discrete: bool) -> Any:
+    """Newton's method from the solution x, a constant: each step doubles the order up to which derivatives are right.
+
+    Kleinman, "On an iterative technique for Riccati equation computations", IEEE Trans. Automatic Control 13, 1968.
+    """
+    for _ in range(3):
+        gain = np.linalg.solve(r + _h(b) @ x @ b, _h(b) @ x @ a) if discrete else np.linalg.solve(r, _h(b) @ x)
+        closed, cost = _h(a - b @ gain), q + _h(gain) @ r @ gain
+        x = solve_discrete_lyapunov(closed, cost) if discrete else solve_continuous_lyapunov(closed, -cost)
+    return x
+
+
+def _solution(name: str, function: Any, discrete: bool) -> Any:
+    @_composed(function)
+    def are(a, b, q, r, e=None, s=None, balanced=True):  # type: ignore[no-untyped-def]
+        x = data_of(np.asarray(function(*[data_of(v) for v in (a, b, q, r)], balanced=balanced)))
+        return _riccati(a, b, q, r, x, discrete)
+
+    def call(a: Any, b: Any, q: Any, r: Any, e: Any = None, s: Any = None, balanced: bool = True) -> Any:
+        if e is not None or s is not None:
+            raise NotImplementedError(f"scipy.linalg.{name}: e= and s= have no derivative rule; leave them out")
+        return are(a, b, q, r, balanced=balanced)
+
+    call.__name__, call.__doc__ = name, are.__doc__
+    return call
+
+
+solve_continuous_are = _solution("solve_continuous_are", sl.solve_continuous_are, False)
+solve_discrete_are = _solution("solve_discrete_are", sl.solve_discrete_are, True)
+
+
 @_composed(sl.polar)
 def polar(a, side="right"):  # type: ignore[no-untyped-def]
     w, s, vh = np.linalg.svd(a, full_matrices=False)
@@ -456,52 +566,23 @@ def norm(a, ord=None, axis=None, keepdims=False, check_finite=True):  # type: ig
     return np.linalg.norm(a, ord, axis, keepdims)
 
 
-# ---- matrices of special structure --------------------------------------------------------------------------
+def fractional_matrix_power(A: Any, t: Any) -> Any:
+    """`scipy.linalg.fractional_matrix_power` for arrays and Variables. Differentiable in A."""
+    if not isinstance(A, Variable):
+        return sl.fractional_matrix_power(A, data_of(t))
+    return _power(A, t=data_of(t))
 
 
-@_composed(sl.block_diag)
-def block_diag(*arrs):  # type: ignore[no-untyped-def]
-    blocks = [x if x.ndim > 1 else x.reshape(1, -1) for x in [x if hasattr(x, "ndim") else np.asarray(x) for x in arrs]]
-    width, at, rows = sum([x.shape[-1] for x in blocks]), 0, []
-    for x in blocks:
-        left = np.zeros((*x.shape[:-1], at), x.dtype)
-        at += x.shape[-1]
-        rows.append(np.concatenate([left, x, np.zeros((*x.shape[:-1], width - at), x.dtype)], -1))
-    return np.concatenate(rows, -2)
-
-
-@_composed(sl.toeplitz)
-def toeplitz(c, r=None):  # type: ignore[no-untyped-def]
-    c = np.ravel(c)
-    r = np.conj(c) if r is None else np.ravel(r)
-    rows, columns = np.indices((c.shape[0], r.shape[0]))
-    return np.concatenate([c[::-1], r[1:]])[c.shape[0] - 1 + columns - rows]
-
-
-@_composed(sl.hankel)
-def hankel(c, r=None):  # type: ignore[no-untyped-def]
-    c = np.ravel(c)
-    r = np.zeros(c.shape, c.dtype) if r is None else np.ravel(r)
-    rows, columns = np.indices((c.shape[0], r.shape[0]))
-    return np.concatenate([c, r[1:]])[rows + columns]
-
-
-@_composed(sl.circulant)
-def circulant(c):  # type: ignore[no-untyped-def]
-    n = c.shape[-1]
-    return c[..., np.subtract.outer(np.arange(n), np.arange(n)) % n]
-
-
-@_composed(sl.solve_toeplitz)
-def solve_toeplitz(c_or_cr, b, check_finite=True):  # type: ignore[no-untyped-def]
-    a = toeplitz(*c_or_cr) if isinstance(c_or_cr, tuple) else toeplitz(c_or_cr)
-    return np.linalg.solve(a, b)
-
-
-@_composed(sl.khatri_rao)
-def khatri_rao(a, b):  # type: ignore[no-untyped-def]
-    z = a[..., :, None, :] * b[..., None, :, :]
-    return z.reshape(*z.shape[:-3], -1, z.shape[-1])
+_power = apart(
+    "fractional_matrix_power",
+    "linalg",
+    lambda: declare.general(
+        "fractional_matrix_power",
+        lambda x, *, t: np.asarray(sl.fractional_matrix_power(x, t)),
+        (lambda g, _z, x, *, t: _along(lambda v: _power(v, t=t), _t(x), g),),
+        (lambda d, _z, x, *, t: _along(lambda v: _power(v, t=t), x, d),),
+    ),
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -14,6 +14,15 @@ except ImportError as error:
 from ..batching.array import any_array
 from ..variable import data_of
 from .composing import composed
+from .ndimage_geometric import (
+    affine_transform as affine_transform,
+    map_coordinates as map_coordinates,
+    rotate as rotate,
+    shift as shift,
+    spline_filter as spline_filter,
+    spline_filter1d as spline_filter1d,
+    zoom as zoom,
+)
 from .signal import convolve as full_convolve
 
 _MODES: dict[str, Any] = {

@@ -15,6 +15,20 @@ from .. import declare
 from ..batching.array import any_array
 from ..variable import Variable
 from .composing import apart, composed
+from .signal_more import (
+    constant as _constant,
+    decimate as decimate,
+    deconvolve as deconvolve,
+    detrend as detrend,
+    freqz as freqz,
+    hilbert as hilbert,
+    refuse as _refuse,
+    resample as resample,
+    resample_poly as resample_poly,
+    savgol_filter as savgol_filter,
+    sosfiltfilt as sosfiltfilt,
+    upfirdn as upfirdn,
+)
 
 
 def _composed(function: Any) -> Any:
@@ -223,7 +237,7 @@ def sosfilt(sos, x, axis=-1, zi=None):  # type: ignore[no-untyped-def]
     return np.moveaxis(x, -1, axis), np.moveaxis(np.stack(states), -1, axis + 1 if axis >= 0 else axis)
 
 
-def _continued(x: Any, n: int, kind: Any) -> Any:
+def continued(x: Any, n: int, kind: Any) -> Any:
     """x continued by n elements on both sides of the last axis, as `filtfilt` does."""
     if kind is None or n == 0:
         return x
@@ -235,15 +249,17 @@ def _continued(x: Any, n: int, kind: Any) -> Any:
     return np.concatenate([before, x, after], -1)
 
 
-@_composed(ss.filtfilt)
+def _padded(given: dict[str, Any]) -> None:
+    if given.get("method", "pad") != "pad":
+        _refuse("filtfilt", "method='gust'", "use method='pad'")
+    _constant("filtfilt", given, "b", "a")
+
+
+@composed(ss.filtfilt, "signal", _padded)
 def filtfilt(b, a, x, axis=-1, padtype="odd", padlen=None, method="pad", irlen=None):  # type: ignore[no-untyped-def]
     b, a, x = [v if v.ndim else v.reshape(1) for v in _arrays(b, a, x)]
-    if method != "pad":
-        raise NotImplementedError("scipy.signal.filtfilt: method='gust' has no derivative rule; use method='pad'")
-    if isinstance(b, Variable) or isinstance(a, Variable):
-        raise NotImplementedError("scipy.signal.filtfilt: derivatives are with respect to x alone; pass b.data, a.data")
     n = 0 if padtype is None else 3 * max(len(a), len(b)) if padlen is None else padlen
-    x = _continued(np.moveaxis(x, axis, -1), n, padtype)
+    x = continued(np.moveaxis(x, axis, -1), n, padtype)
     steady = ss.lfilter_zi(b, a).astype(x.dtype)
     for _ in range(2):
         x = np.flip(_along_last(b, a, x, steady * x[..., :1])[0], -1)

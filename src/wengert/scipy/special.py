@@ -6,18 +6,8 @@ tracked raises NotImplementedError that names it. `scipy.special.gammaln(x)` doe
 `wengert.scipy.special.gammaln(x)`; the functions that are no ufuncs (`logsumexp`, `softmax`, `polygamma`, ...) have to be
 taken from here.
 
-Accuracy of first derivatives in float64, as measured against mpmath where the tests do: a few roundings of SciPy's
-functions that the closed form reads, except
-
-* gammainc, betainc and the distributions made of them, in their shape parameters: relative error 2e-12 max(1, a), in
-  the tails too (1e-11 max(1, a + b) for betainc), by quadrature; no further than the third order;
-* second derivatives of elliptic integrals: 1e-11, by quadrature;
-* inverses found by SciPy's search (bdtrik, chndtrinc, gdtria, ncfdtri, stdtridf, ...): that of SciPy's value, which is
-  1e-6 for ncfdtri and ncfdtrinc;
-* betainc, gammainc, poch, beta, binom, fdtr, stdtr with large arguments: densities are exp(log density), so the relative
-  error is that of the largest logarithm, 1e-16 times its size.
-
-smirnov and smirnovi have a first derivative only. At an inverse's bound (k = 0 of bdtrik, nbdtrik, pdtrik) it is 0.
+docs/special.md states the accuracy of each, and what is refused. smirnov and smirnovi have a first derivative only. At an
+inverse's bound (k = 0 of bdtrik, nbdtrik, pdtrik) the derivative is 0.
 """
 
 from __future__ import annotations

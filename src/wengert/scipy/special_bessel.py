@@ -115,7 +115,7 @@ several(sp.it2i0k0, lambda _zs, x: (_rest(sp.i0(x) - 1, x, 1), -sp.k0(x) / x))
 several(sp.itairy, lambda _zs, x: (sp.airy(x)[0], sp.airy(x)[2], sp.airy(-x)[0], sp.airy(-x)[2]))
 special(sp.itstruve0, lambda _z, x: sp.struve(0, x))
 special(sp.itmodstruve0, lambda _z, x: sp.modstruve(0, x))
-special(sp.it2struve0, lambda _z, x: -sp.struve(0, x) / x)
+special(sp.it2struve0, lambda _z, x: -np.where(x == 0, 2 / np.pi, _over(sp.struve(0, x), x)))
 special(
     sp.besselpoly,
     lambda _z, a, lmb, nu: sp.besselpoly(a, lmb + 1, nu - 1) - sp.besselpoly(a, lmb + 1, nu + 1),

@@ -70,7 +70,7 @@ def several(ufunc: Any, *partials: Partial | None, real: bool = False) -> Any:
     return _register(ufunc, op, label, partials, real)
 
 
-def internal(name: str, function: Any, *partials: Partial) -> Any:
+def internal(name: str, function: Any, *partials: Partial | None) -> Any:
     """Declare a function that derivatives need and SciPy lacks; its other arguments are keywords."""
     rules = tuple([_rule(p) for p in partials])
     return apart(

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .special_declare import inverse, sp, special
+from .special_declare import internal, inverse, sp, special
 from .special_incomplete import beta_density, by_a, by_b
+from .special_quadrature import in_blocks
 
 # ---- binomial and negative binomial: the numbers of trials and successes are whole --------------------------
 
@@ -142,23 +143,47 @@ inverse(sp.ncfdtri, sp.ncfdtr, (0, 1, 2, "z"), 3)
 inverse(sp.ncfdtrinc, sp.ncfdtr, (0, 1, "z", 3), 2, within=(1e-300, np.inf))
 
 
-def _nct_mean(s: int, v: Any, nc: Any, t: Any) -> Any:
-    """E[W**s phi(t W - nc)], W the root of a chi-square variable over its v degrees: two Kummer functions."""
-    q = 1 + t * t / v
-    beta = t * nc / np.sqrt(v)
-    c = beta * beta / (2 * q)
-    half = (v + s) / 2
-    even = np.exp(sp.gammaln(half) - sp.gammaln(v / 2)) * sp.hyp1f1(half, 0.5, c)
-    odd = np.exp(sp.gammaln(half + 0.5) - sp.gammaln(v / 2)) * sp.hyp1f1(half + 0.5, 1.5, c)
-    both = even + odd * beta * (2 / q) ** 0.5
-    return both * (2 / v) ** (s / 2) * q**-half * np.exp(-nc * nc / 2) / float(np.sqrt(2 * np.pi))
+_x = np.arange(-90, 14, 0.125)[:, None]
 
+
+def _nct_moment(v: Any, nc: Any, t: Any, *, k: int) -> Any:
+    """E[W**k phi(t W - nc)], W the root of a chi-square variable over its v degrees; by the trapezoidal rule for log W.
+
+    The integrand is positive, so that nothing cancels in the tails, and falls off exponentially on both sides of its
+    one peak.
+    """
+    dtype = np.result_type(v, nc, t)
+    v, nc, t = np.broadcast_arrays(*[np.asarray(x, float) for x in (v, nc, t)])
+    with np.errstate(all="ignore"):
+        root = np.sqrt(t * t * nc * nc + 4 * (v + t * t) * (v + k))
+        peak = np.where(t * nc < 0, 2 * (v + k) / (root - t * nc), (root + t * nc) / (2 * (v + t * t)))
+        width = 1 / np.sqrt(root * peak)
+        scale = np.exp(v / 2 * np.log(v / 2) - sp.gammaln(v / 2)) * float(np.sqrt(2 / np.pi))
+
+        def mean(v: Any, nc: Any, t: Any, peak: Any, width: Any) -> Any:
+            w = peak * np.exp(width * _x)
+            distance = t * w - nc
+            return np.sum(w**k * np.exp(v * np.log(w) - (v * w * w + distance * distance) / 2), axis=0)
+
+        z = in_blocks(mean, v, nc, t, peak, width) * width * 0.125 * scale
+    return z.astype(dtype)[()]
+
+
+def _nct_moment_nc(_z: Any, v: Any, nc: Any, t: Any, *, k: int) -> Any:
+    return t * nct_moment(v, nc, t, k=k + 1) - nc * nct_moment(v, nc, t, k=k)
+
+
+def _nct_moment_t(_z: Any, v: Any, nc: Any, t: Any, *, k: int) -> Any:
+    return nc * nct_moment(v, nc, t, k=k + 1) - t * nct_moment(v, nc, t, k=k + 2)
+
+
+nct_moment = internal("nct_moment", _nct_moment, None, _nct_moment_nc, _nct_moment_t)
 
 special(
     sp.nctdtr,
     None,
-    lambda _z, v, nc, t: -_nct_mean(0, v, nc, t),
-    lambda _z, v, nc, t: _nct_mean(1, v, nc, t),
+    lambda _z, v, nc, t: -nct_moment(v, nc, t, k=0),
+    lambda _z, v, nc, t: nct_moment(v, nc, t, k=1),
 )
 inverse(sp.nctdtrit, sp.nctdtr, (0, 1, "z"), 2)
 inverse(sp.nctdtrinc, sp.nctdtr, (0, "z", 2), 1)

@@ -33,8 +33,39 @@ def _erfcx_slope(z: Any, x: Any) -> Any:
 
 
 special(sp.erfcx, _erfcx_slope)
-special(sp.dawsn, lambda z, x: 1 - 2 * x * z)
-special(sp.wofz, lambda z, x: 2j / SQRT_PI - 2 * x * z)
+
+
+def _w_slopes(w: Any, u: Any, far: Any) -> tuple[Any, Any]:
+    """The first two derivatives of w(u) = wofz(u); in the places `far` by its asymptotic series (DLMF 7.12.1)."""
+    v = np.where(far, u, 7)
+    t = 1 / (2 * v * v)
+    first: Any = 1
+    second: Any = 1
+    for k in range(25, 0, -1):
+        first = 1 + (2 * k + 1) * t * first
+        second = 1 + (k + 1) / k * (2 * k + 1) * t * second
+    i = 1j / SQRT_PI
+    slope = np.where(far, -i * first / (v * v), 2 * i - 2 * u * w)
+    return slope, np.where(far, 2 * i * second / (v * v * v), -2 * w - 2 * u * slope)
+
+
+def _wofz_slope(w: Any, u: Any) -> Any:
+    return _w_slopes(w, u, (abs(u) > 7) & (np.imag(u) > -abs(np.real(u)) / 2))[0]
+
+
+def _dawsn_slope(z: Any, x: Any) -> Any:
+    """1 - 2 x z, which cancels far from 0; there it is that of 1/2 sqrt(pi) i (exp(-x*x) - w(x)) without the first term."""
+    far = (abs(x) > 7) & (abs(np.imag(x)) < abs(np.real(x)) / 2)
+    v = np.where(far, x, 7)
+    t = 1 / (2 * v * v)
+    series: Any = 1
+    for k in range(25, 0, -1):
+        series = 1 + (2 * k + 1) * t * series
+    return np.where(far, -t * series, 1 - 2 * x * z)
+
+
+special(sp.dawsn, _dawsn_slope)
+special(sp.wofz, _wofz_slope)
 
 # ---- the normal distribution --------------------------------------------------------------------------------
 
@@ -76,23 +107,24 @@ special(
 # ---- Voigt's profile: the real part of w(u) / (sigma sqrt(2 pi)), u = (x + i gamma) / (sigma sqrt 2) --------
 
 
-def _voigt_point(x: Any, sigma: Any, gamma: Any) -> tuple[Any, Any, Any]:
+def _voigt_slopes(x: Any, sigma: Any, gamma: Any) -> tuple[Any, Any]:
+    """Those of w at u."""
     u = (x + 1j * gamma) / (sigma * SQRT_2)
-    w = sp.wofz(u)
-    return u, w, 2j / SQRT_PI - 2 * u * w
+    size = abs(u)
+    return _w_slopes(sp.wofz(u), u, (size > 30) | (size > 7) & (np.imag(u) > 1e-6 * size * size))
 
 
 def _voigt_x(_z: Any, x: Any, sigma: Any, gamma: Any) -> Any:
-    return np.real(_voigt_point(x, sigma, gamma)[2]) / (sigma * sigma * (2 * SQRT_PI))
+    return np.real(_voigt_slopes(x, sigma, gamma)[0]) / (sigma * sigma * (2 * SQRT_PI))
 
 
-def _voigt_sigma(z: Any, x: Any, sigma: Any, gamma: Any) -> Any:
-    u, _, slope = _voigt_point(x, sigma, gamma)
-    return -(z + np.real(u * slope) / (sigma * SQRT_2PI)) / sigma
+def _voigt_sigma(_z: Any, x: Any, sigma: Any, gamma: Any) -> Any:
+    """sigma times the second derivative in x: the profile solves the equation of heat."""
+    return np.real(_voigt_slopes(x, sigma, gamma)[1]) / (sigma * sigma * (2 * SQRT_2PI))
 
 
 def _voigt_gamma(_z: Any, x: Any, sigma: Any, gamma: Any) -> Any:
-    return -np.imag(_voigt_point(x, sigma, gamma)[2]) / (sigma * sigma * (2 * SQRT_PI))
+    return -np.imag(_voigt_slopes(x, sigma, gamma)[0]) / (sigma * sigma * (2 * SQRT_PI))
 
 
 special(sp.voigt_profile, _voigt_x, _voigt_sigma, _voigt_gamma)
@@ -103,11 +135,11 @@ several(sp.fresnel, lambda _zs, x: (np.sin(np.pi / 2 * x * x), np.cos(np.pi / 2 
 
 
 def _modified_fresnel(sign: int) -> Any:
-    """F = integral of exp(i s t**2) from x; K = exp(-i s (x**2 + pi/4)) F / sqrt(pi)."""
-    factor = complex(np.exp(-1j * sign * np.pi / 4)) / SQRT_PI
+    """F = integral of exp(i s t**2) from x; K = exp(-i s (x**2 + pi/4)) F / sqrt(pi) = erfcx(x exp(-i s pi/4)) / 2."""
+    turn = complex(np.exp(-1j * sign * np.pi / 4))
 
     def slope(zs: Any, x: Any) -> Any:
-        return -np.exp(1j * sign * x * x), -2j * sign * x * zs[1] - factor
+        return -np.exp(1j * sign * x * x), turn / 2 * _erfcx_slope(2 * zs[1], turn * x)
 
     return slope
 

@@ -64,22 +64,76 @@ def _psi_over_gamma(x: Any) -> Any:
     return np.where(left, reflected, right)
 
 
-special(
-    sp.beta,
-    lambda z, a, b: z * (sp.psi(a) - sp.psi(a + b)),
-    lambda z, a, b: z * (sp.psi(b) - sp.psi(a + b)),
+# ---- quotients of gamma functions ---------------------------------------------------------------------------
+
+
+def _psi_step(a: Any, b: Any) -> Any:
+    """psi(a + b) - psi(a), for b > 0 without cancellation: recurrence to the right, then the asymptotic series.
+
+    Left of 0 by reflection; there a pole of both is none of their difference if b is whole.
+    """
+    dtype = np.result_type(a, b)
+    a, b = np.broadcast_arrays(np.asarray(a, float), np.asarray(b, float))
+    with np.errstate(all="ignore"):
+        left = (a <= 0) & (a + b <= 0)
+        good = (b >= 0) & ((a > 0) | left) & np.isfinite(a) & np.isfinite(b)
+        h = np.where(good, b, 1)
+        x = np.where(good, np.where(left, 1 - a - b, a), 1)
+        total = sum([np.where(x < _FAR, h / ((x + j) * (x + j + h)), 0) for j in range(_FAR)])
+        x = np.where(x < _FAR, x + _FAR, x)
+        step = np.log1p(h / x)
+        total = total + step + h / (2 * x * (x + h))
+        for k, bernoulli in enumerate(BERNOULLI[:8], 1):
+            total = total - bernoulli / (2 * k) * x ** (-2 * k) * np.expm1(-2 * k * step)
+        turned = np.where(b != np.floor(b), np.pi / np.tan(np.pi * a) - np.pi / np.tan(np.pi * (a + b)), 0)
+        return np.where(good, np.where(left, turned - total, total), sp.psi(a + b) - sp.psi(a)).astype(dtype)[()]
+
+
+psi_step = internal(
+    "psi_step",
+    _psi_step,
+    lambda _z, a, b: derivative_of_psi(1, a + b) - derivative_of_psi(1, a),
+    lambda _z, a, b: derivative_of_psi(1, a + b),
 )
-special(sp.betaln, lambda _z, a, b: sp.psi(a) - sp.psi(a + b), lambda _z, a, b: sp.psi(b) - sp.psi(a + b))
-special(
-    sp.binom,
-    lambda z, n, k: z * (sp.psi(n + 1) - sp.psi(n - k + 1)),
-    lambda z, n, k: z * (sp.psi(n - k + 1) - sp.psi(k + 1)),
-)
-special(
-    sp.poch,
-    lambda z, x, m: z * (sp.psi(x + m) - sp.psi(x)),
-    lambda z, x, m: z * sp.psi(x + m),
-)
+
+special(sp.beta, lambda z, a, b: -z * psi_step(a, b), lambda z, a, b: -z * psi_step(b, a))
+special(sp.betaln, lambda _z, a, b: -psi_step(a, b), lambda _z, a, b: -psi_step(b, a))
+
+
+def _pole(x: Any) -> Any:
+    """Whether gamma(x) is infinite."""
+    return (x <= 0) & (x == np.floor(x))
+
+
+def _binom_n(z: Any, n: Any, k: Any) -> Any:
+    at = _pole(n - k + 1)  # there binom is 0, its slope is not
+    m = np.where(at, k, n)
+    return np.where(at, _binom_slope(n, k, at), z * psi_step(m - k + 1, k))
+
+
+def _binom_k(z: Any, n: Any, k: Any) -> Any:
+    above, below = _pole(n - k + 1), _pole(k + 1)
+    i = np.where(above | below, n / 2, k)
+    slope = z * (sp.psi(n - i + 1) - sp.psi(i + 1)) - _binom_slope(n, k, above)
+    lower = np.where(below, k, -1)
+    return np.where(below, -_psi_over_gamma(lower + 1) / sp.poch(n + 1, -lower), slope)
+
+
+def _binom_slope(n: Any, k: Any, at: Any) -> Any:
+    """gamma(n + 1) / gamma(k + 1) times the derivative of 1 / gamma at n - k + 1, in the places `at`."""
+    k = np.where(at, k, n)
+    return np.where(at, -_psi_over_gamma(n - k + 1) / sp.poch(n + 1, k - n), 0)
+
+
+def _poch_x(z: Any, x: Any, m: Any) -> Any:
+    at = _pole(x) & ~_pole(x + m)  # as for binom
+    y = np.where(at, x, 0)
+    return np.where(at, -sp.gamma(np.where(at, x + m, 1)) * _psi_over_gamma(y), z * psi_step(np.where(at, 1, x), m))
+
+
+special(sp.binom, _binom_n, _binom_k)
+special(sp.poch, _poch_x, lambda z, x, m: z * sp.psi(x + m))
+special(sp._ufuncs._riemann_zeta, None, name="zeta")
 special(sp._ufuncs._zeta, None, lambda _z, x, q: -x * sp.zeta(x + 1, q), name="zeta")
 
 

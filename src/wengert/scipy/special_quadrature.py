@@ -24,10 +24,13 @@ ALGEBRAIC = _s, _s * np.pi / 2 * np.cosh(_tau) / 26  # the same for a power of s
 
 def integral(f: Callable[..., Any], nodes: Any, scale: Any, *xs: Any) -> Any:
     """For each element: the integral of f(s, *xs) ds over (0, inf), where f changes on the length `scale`."""
-    scale, *xs = np.broadcast_arrays(scale, *xs)
     s, weights = nodes[0][:, None], nodes[1][:, None]
-    flat, parts = [x.reshape(-1) for x in (scale, *xs)], []
-    for start in range(0, scale.size, _BLOCK):
-        c, *block = [x[start : start + _BLOCK] for x in flat]
-        parts.append(np.sum(f(s * c, *block) * weights, axis=0) * c)
-    return np.concatenate(parts or [np.zeros(0)]).reshape(scale.shape)
+    return in_blocks(lambda c, *block: np.sum(f(s * c, *block) * weights, axis=0) * c, scale, *xs)
+
+
+def in_blocks(f: Callable[..., Any], *xs: Any) -> Any:
+    """f of the broadcast arrays, of which it gets a block at a time, flat."""
+    xs = tuple(np.broadcast_arrays(*xs))
+    flat = [x.reshape(-1) for x in xs]
+    parts = [f(*[x[start : start + _BLOCK] for x in flat]) for start in range(0, xs[0].size, _BLOCK)]
+    return np.concatenate(parts or [np.zeros(0)]).reshape(xs[0].shape)

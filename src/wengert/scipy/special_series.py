@@ -61,15 +61,24 @@ def _legendre(n: Any, x: Any) -> Any:
 def _second(n: Any, x: Any) -> Any:
     """Half the derivative of U_n, which is -U_(-n-2)."""
     sign, n = np.where(n < 0, -1, 1), np.where(n < 0, -n - 2, n)
-    return sign * (n > 0) * sp.eval_gegenbauer(np.where(n > 0, n - 1, 0), 2, x)
+    none = (n == 0) | (n == -1)
+    return sign * ~none * sp.eval_gegenbauer(np.where(none, 0, n - 1), 2, x)
 
 
 special(
     sp.lpmv,
     None,
     None,
-    lambda z, m, v, x: ((v + m) * sp.lpmv(m, v - 1, x) - v * x * z) / (1 - x * x),
+    lambda z, m, v, x: _associated(z, m, v, x),
 )
+
+
+def _associated(z: Any, m: Any, v: Any, x: Any) -> Any:
+    plain = m == 0  # Legendre's functions themselves, whose slope at -1 and 1 is finite
+    y = np.where(plain, 0, x)
+    slope = ((v + m) * sp.lpmv(m, v - 1, y) - v * y * np.where(plain, 0, z)) / (1 - y * y)
+    return np.where(plain, _legendre(v, np.where(plain, x, 0)), slope)
+
 
 # ---- hypergeometric functions -------------------------------------------------------------------------------
 
@@ -90,7 +99,15 @@ special(
     None,
     lambda z, n, x: np.where(n == 0, -z * (1 + 1 / x), -sp.expn(_lower(n), x)),
 )
-special(sp.spence, lambda _z, x: -sp.hyp2f1(1, 1, 2, 1 - x))
+special(sp.spence, lambda _z, x: _log_quotient(x))
+
+
+def _log_quotient(x: Any) -> Any:
+    """log(x) / (1 - x), and -1 at 1."""
+    near = abs(x - 1) < 0.5
+    return np.where(
+        near, -sp.hyp2f1(1, 1, 2, 1 - np.where(near, x, 1)), np.log(np.where(near, 2, x)) / (1 - np.where(near, 2, x))
+    )
 
 
 def _sinc(x: Any) -> Any:
