@@ -371,8 +371,12 @@ class Call(Node):
 
     def once(self, values: tuple[Any, ...], why: str, gs: list[Variable]) -> tuple[Any, ...]:
         """Values that cannot be differentiated again."""
-        sources = tuple([n for n in (*self.parents, *[g._node for g in gs]) if n is not None])
-        return tuple([t if t is None else wrap(t, Once(self, why, sources)) for t in values])
+        error = TypeError(
+            f"{type(self.fn).__name__}.backward works on arrays ({why}), so it cannot be differentiated again: a second "
+            "derivative would be wrong. Write it with NumPy calls on self.inputs and self.outputs themselves"
+        )
+        sources = (*self.parents, *[g._node for g in gs])
+        return tuple([t if t is None else wrap(t, Once(error, sources)) for t in values])
 
     def as_called(self, handle: Any) -> Function:
         """The Function as it was when called, with inputs and outputs made by handle(data, node)."""
@@ -439,25 +443,25 @@ class Pick(Node):
 
 
 class Once(Node):
-    """The gradient that a `backward` on arrays returned: a value, without a derivative of its own."""
+    """A gradient that is right as a value and has no derivative of its own: an error that says why."""
 
-    __slots__ = ("message", "parents")
+    __slots__ = ("error", "parents")
 
-    def __init__(self, call: Call, why: str, sources: tuple[Any, ...]) -> None:
+    def __init__(self, error: Exception, sources: tuple[Any, ...]) -> None:
         self.serial = tick()
-        self.parents = sources
-        name = type(call.fn).__name__
-        self.message = (
-            f"{name}.backward works on arrays ({why}), so it cannot be differentiated again: a second derivative "
-            f"would be wrong. Write it with NumPy calls on self.inputs and self.outputs themselves"
-        )
+        self.parents = tuple([n for n in sources if n is not None])
+        self.error = error
 
     def cotangents(self, g: Any, graph: bool, apply: Any = None) -> Any:
-        raise TypeError(self.message)
+        raise self.error
 
     def push(self, tangents: dict[Any, Any], graph: bool, apply: Any = None) -> None:
         if any([p in tangents for p in self.parents]):
-            raise TypeError(self.message)
+            raise self.error
+
+
+class NeedsVariables(RuntimeError):
+    """Raised by a rule on arrays that has to differentiate what flows to it: the walk is run again on Variables."""
 
 
 class Watched(Variable):

@@ -146,7 +146,7 @@ def _converted(ufunc: np.ufunc, inputs: list[Any], dtype: Any, casting: Any) -> 
             raise TypeError(
                 f"np.{ufunc.__name__}: argument {i} is {kind}, which casting={casting!r} cannot make {dtype}"
             )
-    return [dtype.type(x) if _is_number(x) else astype(x, dtype) for x in inputs]
+    return [dtype.type(x) if _is_number(x) else x if x.dtype == dtype else astype(x, dtype) for x in inputs]
 
 
 def _with_axes(ufunc: np.ufunc, inputs: list[Any], axes: Any = None, axis: Any = None, keepdims: bool = False) -> Any:

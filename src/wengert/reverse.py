@@ -10,7 +10,7 @@ import numpy as np
 from numpy import ndarray
 
 from .declare import elementwise, general
-from .function import give
+from .function import NeedsVariables, give
 from .recording import Mode, Recorder, recorded, recording
 from .variable import UNHELD, Variable, as_cotangent, data_of, describe, info_of, is_inexact, references, wrap
 
@@ -63,18 +63,21 @@ def _walk(order: list[Any], seed: Any, apply: Any = None) -> list[Any]:
     cotangents, found, mode = {order[-1]: seed}, [], recording()
     # the dtype of cotangents that need no further care
     plain = None if apply or seed.dtype.kind == "c" or isinstance(mode, Recorder) else seed.dtype
-    with np.errstate(invalid="ignore"):  # 0/0 and 0*inf are looked into below
-        for n in reversed(order):
-            if (g := cotangents.pop(n, None)) is None:
-                continue
-            if g.dtype is plain:
-                n.back(g, cotangents)
-            else:
-                if isinstance(mode, Recorder):
-                    mode.pulled(n, g)
-                n.back_generic(g, cotangents, False, apply)
-            if references(n.serial) != UNHELD and n is not order[-1]:
-                found.append((n, g))
+    try:
+        with np.errstate(invalid="ignore"):  # 0/0 and 0*inf are looked into below
+            for n in reversed(order):
+                if (g := cotangents.pop(n, None)) is None:
+                    continue
+                if g.dtype is plain:
+                    n.back(g, cotangents)
+                else:
+                    if isinstance(mode, Recorder):
+                        mode.pulled(n, g)
+                    n.back_generic(g, cotangents, False, apply)
+                if references(n.serial) != UNHELD and n is not order[-1]:
+                    found.append((n, g))
+    except NeedsVariables:
+        return _differentiable_walk(order, wrap(np.asarray(seed), None), apply, keep=False)
     if apply is None and any([has_nan(g) for _, g in found]):
         return _walk(order, seed, zero_stays_zero)
     for n, g in found:
@@ -118,8 +121,8 @@ def _alone() -> int:
 _ALONE = _alone()  # references to an array that only such a list of pairs holds
 
 
-def _differentiable_walk(order: list[Any], seed: Variable, apply: Any = None) -> list[Any]:
-    """The same on Variables, so that the gradients can be differentiated again."""
+def _differentiable_walk(order: list[Any], seed: Variable, apply: Any = None, keep: bool = True) -> list[Any]:
+    """The same on Variables, so that the gradients can be differentiated again; keep=False leaves arrays all the same."""
     cotangents, found = {order[-1]: seed}, []
     with recorded(), np.errstate(invalid="ignore"):
         for n in reversed(order):
@@ -130,8 +133,11 @@ def _differentiable_walk(order: list[Any], seed: Variable, apply: Any = None) ->
             if references(n.serial) != UNHELD and n is not order[-1]:
                 found.append((n, g))
         if apply is None and any([has_nan(g) for _, g in found]):
-            return _differentiable_walk(order, seed, zero_stays_zero)
+            return _differentiable_walk(order, seed, zero_stays_zero, keep)
         for n, g in found:
+            if not keep:
+                _deposit(n, data_of(g), True, order)
+                continue
             info = info_of(n)
             v = info.handle and info.handle()
             own = g.astype(v.dtype) if v is not None and g.dtype != v.dtype else wrap(g._data, g._node)
@@ -155,19 +161,22 @@ def pull(ys: Sequence[Any], gs: Sequence[Any], xs: Sequence[Any], graph: bool, a
         give(cotangents, y, g)
     found: dict[Any, Any] = {}
     mode = recording()
-    with recorded() if graph else Mode(mode), np.errstate(invalid="ignore"):
-        for n in reversed(order):
-            g = cotangents.pop(n, None)
-            if g is None or n not in reached:
-                continue
-            if n in wanted:
-                found[n] = g
-            elif graph or apply is not None or g.dtype.kind == "c" or isinstance(mode, Recorder):
-                if isinstance(mode, Recorder) and not graph:
-                    mode.pulled(n, g)
-                n.back_generic(g, cotangents, graph, apply)
-            else:
-                n.back(g, cotangents)
+    try:
+        with recorded() if graph else Mode(mode), np.errstate(invalid="ignore"):
+            for n in reversed(order):
+                g = cotangents.pop(n, None)
+                if g is None or n not in reached:
+                    continue
+                if n in wanted:
+                    found[n] = g
+                elif graph or apply is not None or g.dtype.kind == "c" or isinstance(mode, Recorder):
+                    if isinstance(mode, Recorder) and not graph:
+                        mode.pulled(n, g)
+                    n.back_generic(g, cotangents, graph, apply)
+                else:
+                    n.back(g, cotangents)
+    except NeedsVariables:
+        return [data_of(g) for g in pull(ys, [wrap(np.asarray(g), None) for g in gs], xs, True, apply)]
     if apply is None and any([has_nan(g) for g in found.values()]):
         return pull(ys, gs, xs, graph, zero_stays_zero)
     return [found.get(x) for x in xs]

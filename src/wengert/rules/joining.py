@@ -222,7 +222,7 @@ def resize(a: Any, new_shape: Any) -> Any:
     size = int(np.prod(shape))
     if not a.size or not size:
         return np.resize(data_of(a), shape)
-    return tile(a.reshape(-1), -(-size // a.size))[:size].reshape(shape)
+    return np.concatenate([a.reshape(-1)] * -(-size // a.size))[:size].reshape(shape)
 
 
 # ---- turning ------------------------------------------------------------------------------------------------

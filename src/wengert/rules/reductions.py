@@ -54,6 +54,11 @@ def selected(g: Any, where: Any) -> Any:
     return g if everywhere(where) else np.where(data_of(where), g, 0)
 
 
+def computed_in(x: Any, dtype: Any) -> Any:
+    """x as a function with `dtype=` computes with it, as far as derivatives care: a complex x without its imaginary part."""
+    return np.real(x) if dtype is not None and x.dtype.kind == "c" and np.dtype(dtype).kind == "f" else x
+
+
 # ---- sums and means -----------------------------------------------------------------------------------------
 
 
@@ -105,6 +110,7 @@ def _centred(x: Any, axis: Any, where: Any) -> Any:
 
 
 def _push_var(t, z, x, axis=None, dtype=None, ddof=0, keepdims=False, correction=None, where=True):  # type: ignore[no-untyped-def]
+    x, t = computed_in(x, dtype), computed_in(t, dtype)
     n = _degrees(x, axis, ddof, correction, where)
     along = np.sum(np.real(np.conj(_centred(x, axis, where)) * t), axis, keepdims=True) * (2 / n)
     return along.reshape(z.shape)
@@ -122,6 +128,7 @@ def _var(
     correction: Any = None,
     where: Any = True,
 ) -> Any:
+    x = computed_in(x, dtype)
     n = _degrees(x, axis, ddof, correction, where)
     return kept(np.real(g), x.shape, axis, keepdims) * (2 / n) * _centred(x, axis, where)
 
@@ -142,6 +149,7 @@ def _std(
     correction: Any = None,
     where: Any = True,
 ) -> Any:
+    x = computed_in(x, dtype)
     n = _degrees(x, axis, ddof, correction, where)
     # the cotangent of a constant sample is 0: the subgradient of least norm
     g = kept(np.real(g), x.shape, axis, keepdims)
@@ -153,7 +161,7 @@ def _var_about(  # type: ignore[no-untyped-def]
     a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=True, mean, correction=None
 ):
     """About a mean that is given: the squares are then no function of a alone."""
-    away = selected(a - mean, where)
+    away = selected(computed_in(a, dtype) - mean, where)
     n = _degrees(away, axis, ddof, correction, where)
     squares = np.sum(np.real(away * np.conj(away)), axis, keepdims=True) / n
     return squares.reshape(np.sum(data_of(squares), axis, keepdims=keeps(keepdims)).shape)
@@ -231,6 +239,7 @@ def _factors(x: Any, axis: Any, initial: Any, where: Any) -> Any:
 
 
 def _push_prod(t, _z, x, axis=None, dtype=None, keepdims=False, initial=np._NoValue, where=True):  # type: ignore[no-untyped-def]
+    x, t = computed_in(x, dtype), computed_in(t, dtype)
     return np.sum(t * _factors(x, axis, initial, where), axis, keepdims=keeps(keepdims))
 
 
@@ -245,7 +254,7 @@ def prod(
     initial: Any = np._NoValue,
     where: Any = True,
 ) -> Any:
-    return kept(g, x.shape, axis, keepdims) * _factors(x, axis, initial, where)
+    return kept(g, x.shape, axis, keepdims) * _factors(computed_in(x, dtype), axis, initial, where)
 
 
 # ---- the largest and the smallest: k tied winners get 1/k each ----------------------------------------------
