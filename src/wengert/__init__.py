@@ -170,6 +170,7 @@ from .transforms import (
     vjp as vjp,
 )
 from .variable import Variable as Variable
+from .vectorizing import vectorize as vectorize
 
 abs = absolute  # NumPy's second names
 degrees, radians, conj = rad2deg, deg2rad, conjugate

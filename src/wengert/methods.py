@@ -158,7 +158,7 @@ attach.flatten = shaping.flatten_method
 attach.astype = shaping.astype
 attach.copy = lambda self, order="C": shaping.copy(self, order)
 attach.dot = linalg.dot
-attach.conj = attach.conjugate = e.conjugate
+attach.conj = attach.conjugate = lambda self: e.conjugate(self) if self.dtype.kind == "c" else self
 attach.clip = selection.clip
 for _op in (
     reductions.sum, reductions.mean, reductions.var, reductions.std, reductions.max, reductions.min, reductions.prod,

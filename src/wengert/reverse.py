@@ -40,10 +40,9 @@ def backward(y: Variable, retain_graph: bool = True, create_graph: bool = False)
     Raises:
         RuntimeError: y is a constant, or its graph was freed.
     """
-    node, z = y._node, y._data
+    node, z, given = y._node, y._data, getattr(getattr(y._node, "info", None), "seed", None)
     if node is None:
         raise RuntimeError(_why_constant(y))
-    given = getattr(getattr(node, "info", None), "seed", None)
     seed: Any = data_of(given) if given is not None else np.ones(z.shape, z.dtype) if z.shape else z.dtype.type(1)
     if create_graph:
         seed = given if isinstance(given, Variable) else wrap(seed, None)

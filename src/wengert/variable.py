@@ -373,7 +373,8 @@ class Variable:
             if self._node is not None:
                 raise TypeError(
                     "this would turn a tracked Variable into a plain array and lose its graph. Use wg.array([...]) or "
-                    "np.stack([...]) to build an array of Variables, .data or .detach() to leave the graph on purpose"
+                    "np.stack([...]) to build an array of Variables, wg.vectorize for np.vectorize, wg.polynomial for "
+                    "np.polynomial, .data or .detach() to leave the graph on purpose"
                 )
             return np.array(self._data, dtype=dtype, copy=copy)
 

@@ -388,6 +388,8 @@ def eig(a: Any) -> Any:
 
 def _nearest(w: Any, z: Any) -> Any:
     """For each of w where it is among z, which holds the same values, perhaps in another order."""
+    if not w.size:
+        return np.zeros(w.shape, np.intp)
     return np.argmin(np.abs(data_of(w)[..., :, None] - data_of(z)[..., None, :]), axis=-1)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..declare import general, implements, product
 from ..operation import spread, unbroadcast
+from ..variable import data_of
 from .indexing import put
 
 # ---- matmul: the engine undoes the broadcasting of the batch axes -------------------------------------------
@@ -147,6 +148,8 @@ def einsum(*operands: Any, out: Any = None, **options: Any) -> Any:
         def call(*xs: Any, **options: Any) -> Any:
             return np.einsum(*[part for pair in zip(xs, lists, strict=True) for part in pair], *target, **options)
 
+    if options.get("dtype") is not None and np.dtype(options["dtype"]).kind == "f":
+        arrays = [np.real(x) if np.iscomplexobj(data_of(x)) else x for x in arrays]
     terms, output = _explicit(subscripts, [np.ndim(x) for x in arrays])
     return _einsum(*arrays, terms=terms, output=output, call=call, options=options)
 

@@ -103,16 +103,16 @@ def _degrees(x: Any, axis: Any, ddof: Any, correction: Any, where: Any = True) -
     return np.asarray(np.where(n == 0, np.nan, n), np.real(x).dtype)
 
 
-def _centred(x: Any, axis: Any, where: Any) -> Any:
+def _centred(x: Any, axis: Any, where: Any, dtype: Any) -> Any:
+    m = computed_in(x, dtype)  # NumPy's mean; what it is taken from stays complex
     if everywhere(where):
-        return x - np.mean(x, axis, keepdims=True)
-    return selected(x - np.mean(x, axis, keepdims=True, where=where), where)
+        return x - np.mean(m, axis, keepdims=True)
+    return selected(x - np.mean(m, axis, keepdims=True, where=where), where)
 
 
 def _push_var(t, z, x, axis=None, dtype=None, ddof=0, keepdims=False, correction=None, where=True):  # type: ignore[no-untyped-def]
-    x, t = computed_in(x, dtype), computed_in(t, dtype)
     n = _degrees(x, axis, ddof, correction, where)
-    along = np.sum(np.real(np.conj(_centred(x, axis, where)) * t), axis, keepdims=True) * (2 / n)
+    along = np.sum(np.real(np.conj(_centred(x, axis, where, dtype)) * t), axis, keepdims=True) * (2 / n)
     return along.reshape(z.shape)
 
 
@@ -128,9 +128,8 @@ def _var(
     correction: Any = None,
     where: Any = True,
 ) -> Any:
-    x = computed_in(x, dtype)
     n = _degrees(x, axis, ddof, correction, where)
-    return kept(np.real(g), x.shape, axis, keepdims) * (2 / n) * _centred(x, axis, where)
+    return kept(np.real(g), x.shape, axis, keepdims) * (2 / n) * _centred(x, axis, where, dtype)
 
 
 def _push_std(t, z, x, axis=None, dtype=None, ddof=0, keepdims=False, correction=None, where=True):  # type: ignore[no-untyped-def]
@@ -149,11 +148,10 @@ def _std(
     correction: Any = None,
     where: Any = True,
 ) -> Any:
-    x = computed_in(x, dtype)
     n = _degrees(x, axis, ddof, correction, where)
     # the cotangent of a constant sample is 0: the subgradient of least norm
     g = kept(np.real(g), x.shape, axis, keepdims)
-    return g * _centred(x, axis, where) / nonzero(kept(z, x.shape, axis, keepdims) * n)
+    return g * _centred(x, axis, where, dtype) / nonzero(kept(z, x.shape, axis, keepdims) * n)
 
 
 @composed(np.var, name="var_about")
@@ -161,7 +159,7 @@ def _var_about(  # type: ignore[no-untyped-def]
     a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=True, mean, correction=None
 ):
     """About a mean that is given: the squares are then no function of a alone."""
-    away = selected(computed_in(a, dtype) - mean, where)
+    away = selected(a - mean, where)
     n = _degrees(away, axis, ddof, correction, where)
     squares = np.sum(np.real(away * np.conj(away)), axis, keepdims=True) / n
     return squares.reshape(np.sum(data_of(squares), axis, keepdims=keeps(keepdims)).shape)
@@ -214,8 +212,8 @@ def _products_before(x: Any, axis: int) -> Any:
 
 def _products_of_others(x: Any, axis: Any) -> Any:
     """For each element: the product of the others along axis."""
-    if x.size == 0:
-        return x
+    if x.size == 0 or x.ndim == 0:
+        return x if x.ndim else np.ones_like(x)
     if axis is None:
         return _products_of_others(x.reshape(-1), 0).reshape(x.shape)
     if isinstance(axis, tuple):
