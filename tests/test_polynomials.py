@@ -288,7 +288,7 @@ SERIES = {
     "sum": lambda K, c, d, x: (2 * K(c) + K(d) - d[0]).coef,
     "quotient": lambda K, c, d, x: (K(c) // K(d)).coef,
     "remainder": lambda K, c, d, x: (K(c) % K(d)).coef,
-    "power": lambda K, c, d, x: (-K(d) ** 3).coef,
+    "power": lambda K, c, d, x: (-(K(d) ** 3)).coef,
     "derivative": lambda K, c, d, x: K(c).deriv(2)(x),
     "integral": lambda K, c, d, x: K(c, domain=[0, 2]).integ(1, k=[1.0], lbnd=0.5)(x),
     "cut": lambda K, c, d, x: K(c).truncate(3).cutdeg(1).trim()(x),

@@ -84,7 +84,9 @@ class vectorize(np.vectorize):
         rows = list(zip(*[_elements(x, shape) for x in mapped], strict=True))
         results = []
         if dtypes is None:  # NumPy's first call is on the elements as they are, the others on Python's numbers
-            first = function(*[x.reshape(-1)[0] for x in [x if isinstance(x, Variable) else np.asarray(x) for x in mapped]])
+            first = function(
+                *[x.reshape(-1)[0] for x in [x if isinstance(x, Variable) else np.asarray(x) for x in mapped]]
+            )
             dtypes = [_dtype(v) for v in (first if isinstance(first, tuple) else (first,))]
             if self.cache:
                 results, rows = [first], rows[1:]
@@ -178,7 +180,9 @@ def _cores(side: str) -> list[list[str]]:
 def _sizes(sizes: dict[str, int], x: Any, core: list[str]) -> None:
     """Note the sizes of the core dimensions, which have to agree."""
     if x.ndim < len(core):
-        raise ValueError(f"{x.ndim}-dimensional argument does not have enough dimensions for all core dimensions {core}")
+        raise ValueError(
+            f"{x.ndim}-dimensional argument does not have enough dimensions for all core dimensions {core}"
+        )
     for name, n in zip(core, x.shape[x.ndim - len(core) :], strict=True):
         if sizes.setdefault(name, n) != n:
             raise ValueError(f"inconsistent size for core dimension {name!r}: {n} vs {sizes[name]}")

@@ -360,7 +360,12 @@ def _pull_eig(gs: Any, zs: Any, x: Any) -> Any:
         r = np.asarray(np.arange(1, w.shape[-1] + 1) * (1 + 0.5j if gw.dtype.kind == "c" else 1), gw.dtype)
         turns = adjoint(v.data) @ _gradient_in(np.sum(np.real(np.conj(r) * gw)), v)
         turns = turns - (adjoint(v.data) @ v.data) * np.real(diagonal(turns))[..., None, :]
-        _independent("eig", "the vectors of a repeated value", masked(same, turns), np.abs(data_of(k)) + np.abs(data_of(gw))[..., None, :])
+        _independent(
+            "eig",
+            "the vectors of a repeated value",
+            masked(same, turns),
+            np.abs(data_of(k)) + np.abs(data_of(gw))[..., None, :],
+        )
     inside = _on_diagonal(gw) + np.conj(_inverse_gaps(w, same)) * across
     return _last("eig", _like(np.linalg.solve(vh, inside @ vh), x), same, *gs)
 
@@ -470,13 +475,20 @@ def _pull_svd(gs: Any, zs: Any, x: Any, *, full_matrices: Any) -> Any:
 
         inside = inside + _turned("svd", g, [gu[..., :k], gv[..., :k]], [uk, vk], _apart_from_zero(s), gradients)
         for t in gradients(np.sum(g * np.arange(1, k + 1, dtype=g.dtype)), False):
-            _independent("svd", "the vectors of a singular value 0", masked(zero[..., None, :], t), np.abs(data_of(g))[..., None, :])
+            _independent(
+                "svd",
+                "the vectors of a singular value 0",
+                masked(zero[..., None, :], t),
+                np.abs(data_of(g))[..., None, :],
+            )
     inverse = _inverse(s, zero)[..., None, :]
     left = uk @ inside
     if m > k:
         left = left + _beyond(u, gu, ku, zero) * inverse
     g_x = left @ adjoint(vk)
-    return _last("svd", g_x if n == k else g_x + uk @ adjoint(_beyond(v, gv, kv, zero) * inverse), _apart_from_zero(s), *gs)
+    return _last(
+        "svd", g_x if n == k else g_x + uk @ adjoint(_beyond(v, gv, kv, zero) * inverse), _apart_from_zero(s), *gs
+    )
 
 
 def _moved(u: Any, change: Any, rotation: Any, inverse: Any) -> Any:

@@ -134,7 +134,9 @@ def concatenate(arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = Non
     if dtype is not None:
         for i, x in enumerate(arrays):
             if not np.can_cast(np.asarray(data_of(x)).dtype, dtype, casting):
-                raise TypeError(f"concatenate: argument {i} is {data_of(x).dtype}, which casting={casting!r} cannot make {dtype}")
+                raise TypeError(
+                    f"concatenate: argument {i} is {data_of(x).dtype}, which casting={casting!r} cannot make {dtype}"
+                )
         return astype(concatenate(arrays, axis), dtype, casting="unsafe")
     if axis is None:
         arrays, axis = [ravel(x) if isinstance(x, Variable) else np.ravel(x) for x in arrays], 0
