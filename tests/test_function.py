@@ -328,3 +328,38 @@ def test_names_of_ones_own_attributes_are_free():
     f(x).backward()
     assert x.grad == 2.0
     assert f.name == "n"
+
+
+class Power(wg.Function):
+    def __init__(self, n):
+        self.n = n
+        self.passes = 0
+
+    def forward(self, x):
+        return x**self.n
+
+    def backward(self, gy):
+        self.passes += 1
+        return self.n * self.input ** (self.n - 1) * gy
+
+
+def test_attributes_are_those_of_the_call():
+    f, x = Power(3), Variable(2.0)
+    y = f(x)
+    f.n = 5
+    z = f(x)
+    f.n = 7
+    y.backward()
+    assert x.grad == 12.0
+    x.cleargrad()
+    z.backward()
+    assert x.grad == 80.0
+    assert wg.grad(wg.grad(Power(3)))(2.0) == 12.0
+
+
+def test_what_backward_changes_stays():
+    f, x = Power(3), Variable(2.0)
+    y = f(x)
+    y.backward()
+    y.backward()
+    assert f.passes == 2

@@ -209,9 +209,11 @@ def test_vectors_of_a_repeated_value_and_a_loss_that_does_not_depend_on_their_ch
     x = (x + np.conj(x.T)) / 2
     for many in (False, True):
         y = np.stack([x, x + ONE]) if many else x
-        loss = lambda y, many=many: (
-            f(*L.eigh(y)) if not many else f(*[z[0] for z in L.eigh(y)]) * f(*[z[1] for z in L.eigh(y)])
-        )  # noqa: E731
+
+        def loss(y, many=many):
+            w, v = L.eigh(y)
+            return f(w[0], v[0]) * f(w[1], v[1]) if many else f(w, v)
+
         wg.check_grads(loss, y, order=1, modes=["reverse"])
         v = wg.Variable(y)
         loss(v).backward()

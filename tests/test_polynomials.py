@@ -315,5 +315,5 @@ def test_series_look_like_numpys(name):
         assert isinstance(p, theirs)
     v = wg.Variable(1.0)
     for convert in (lambda: theirs([v, v]), lambda: theirs(c)(v)):
-        with pytest.raises(TypeError, match="wg.polynomial"):
+        with pytest.raises(TypeError, match=r"wg\.polynomial"):
             convert()

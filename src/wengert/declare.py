@@ -38,7 +38,16 @@ OPERATIONS: dict[str, Any] = {}  # every declared operation by name
 
 _new_variable = Variable.__new__
 _NO_KWARGS: dict[str, Any] = {}  # one for all calls without them
-_constants = (ndarray, float, int, complex, generic)
+_constants = frozenset(  # the types themselves: a subclass of ndarray may mean something else by its operators
+    (
+        ndarray,
+        float,
+        int,
+        complex,
+        bool,
+        *[np.dtype(c).type for c in "?" + np.typecodes["AllInteger"] + np.typecodes["AllFloat"]],
+    )
+)
 
 
 # ---- what a rule reads --------------------------------------------------------------------------------------
@@ -215,9 +224,9 @@ def _binary(function: Any, rule_x: Rule, rule_y: Rule, name: str, call: Any, hol
             if isinstance(y, Variable):
                 b, q = y._data, y._node
             else:
-                b, q = y if isinstance(y, _constants) else constant(y, op, 2), None
+                b, q = y if type(y) in _constants else constant(y, op, 2), None
         elif isinstance(y, Variable):
-            a, p = x if isinstance(x, _constants) else constant(x, op, 1), None
+            a, p = x if type(x) in _constants else constant(x, op, 1), None
             b, q = y._data, y._node
             if type(a) is complex:
                 b = np.asarray(b)  # NumPy's float64 is a float to Python's complex, which would compute without NumPy
@@ -478,7 +487,7 @@ def refused_functions(instead: str, *functions: Any) -> None:
 
 def constant(value: Any, op: Any, position: int) -> Any:
     """An operand that is no Variable, as an array."""
-    if isinstance(value, _constants):
+    if type(value) in _constants or isinstance(value, (float, int, complex, generic)):
         return value
     return as_data(value, f"{op.__name__}: argument {position}")
 

@@ -86,7 +86,7 @@ def _call(self: Function, inputs: tuple[Any, ...], record: bool) -> Any:
     state = self.__dict__
     previous = state.pop("_node", None)
     if previous is not None and (node := previous()) is not None:
-        node.fn = copy.copy(self)  # the latest call owns the instance; an earlier one keeps a snapshot
+        node.fn = node.at_the_call()  # the latest call owns the instance; an earlier one keeps a snapshot
     before = dict(state)
     handles = tuple([v if isinstance(v, Variable) else wrap(as_data(v), None) for v in inputs])
     zs = self.forward(*[_read_only(v.data) for v in handles])
@@ -314,12 +314,13 @@ class Parts(list[Any]):
 class Call(Node):
     """One call of a user's Function. Its rule may read any input and output, so all values are saved."""
 
-    __slots__ = ("__weakref__", "fn", "kept", "parents", "watched", "xs", "zs")
+    __slots__ = ("__weakref__", "attributes", "fn", "kept", "parents", "watched", "xs", "zs")
 
     def __init__(self, fn: Function, handles: tuple[Variable, ...], outs: tuple[Variable, ...]) -> None:
         self.serial = tick()
         self.fn = fn
         self.kept: list[str] = []  # attributes set by forward that hold floating-point values
+        self.attributes = {k: v for k, v in fn.__dict__.items() if k[0] != "_" and k != "inputs"}
         self.parents = tuple([v._node for v in handles])
         self.xs = tuple([v._data for v in handles])
         self.zs = tuple([v._data for v in outs])
@@ -348,10 +349,13 @@ class Call(Node):
         unchanged(self.watched, type(self.fn).__name__)
         fn = self.fn
         held, data = (*fn.inputs, *fn.outputs), self.xs + self.zs
-        if len(held) != len(data) or any([v._data is not x for v, x in zip(held, data, strict=True)]):
+        moved = len(held) != len(data) or any([v._data is not x for v, x in zip(held, data, strict=True)])
+        if moved or self.changed():
             fn = self.as_called(tie)  # a handle has moved on, or is gone
         with Mode(False):
             results = self.checked(fn.backward(*[_read_only(g) for g in gs]))
+        if fn is self.fn:  # what backward itself changed stays
+            self.attributes = {k: fn.__dict__.get(k) for k in self.attributes}
         return tuple([t._data if isinstance(t, Variable) else t for t in results])
 
     def _on_variables(self, gs: list[Any]) -> tuple[Any, ...]:
@@ -372,15 +376,15 @@ class Call(Node):
     def once(self, values: tuple[Any, ...], why: str, gs: list[Variable]) -> tuple[Any, ...]:
         """Values that cannot be differentiated again."""
         error = TypeError(
-            f"{type(self.fn).__name__}.backward works on arrays ({why}), so it cannot be differentiated again: a second "
-            "derivative would be wrong. Write it with NumPy calls on self.inputs and self.outputs themselves"
+            f"{type(self.fn).__name__}.backward works on arrays ({why}), so it cannot be differentiated again: a "
+            "second derivative would be wrong. Write it with NumPy calls on self.inputs and self.outputs themselves"
         )
         sources = (*self.parents, *[g._node for g in gs])
         return tuple([t if t is None else wrap(t, Once(error, sources)) for t in values])
 
     def as_called(self, handle: Any) -> Function:
         """The Function as it was when called, with inputs and outputs made by handle(data, node)."""
-        fn = copy.copy(self.fn)
+        fn = self.at_the_call()
         several = len(self.zs) > 1
         nodes = [Pick(self, k) if several else self for k in range(len(self.zs))]
         outs = [handle(z, n) for z, n in zip(self.zs, nodes, strict=True)]
@@ -388,6 +392,17 @@ class Call(Node):
             [handle(x, p) if p is not None else wrap(x, None) for x, p in zip(self.xs, self.parents, strict=True)]
         )
         fn.__dict__["_outputs"] = [lambda v=v: v for v in outs]
+        return fn
+
+    def changed(self) -> bool:
+        """Whether an attribute of the Function was set after the call."""
+        now = self.fn.__dict__
+        return any([now.get(k) is not v for k, v in self.attributes.items()])
+
+    def at_the_call(self) -> Function:
+        """A copy of the Function with the attributes that it had then."""
+        fn = copy.copy(self.fn)
+        fn.__dict__.update(self.attributes)
         return fn
 
     def checked(self, results: Any) -> tuple[Any, ...]:

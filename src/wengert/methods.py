@@ -113,6 +113,12 @@ def _fill(self: Any, value: Any) -> None:
     self[...] = value
 
 
+def _iter(self: Any) -> Any:
+    if not self.shape:
+        raise TypeError("iteration over a Variable without axes")
+    return (self[i] for i in range(len(self)))
+
+
 def _floordiv(x: Any, y: Any) -> Any:
     return np.floor_divide(x, y)
 
@@ -125,6 +131,7 @@ attach: Any = Variable  # the types of what is attached are declared in variable
 attach.__array_ufunc__ = protocol.array_ufunc
 attach.__array_function__ = protocol.array_function
 attach.__getitem__ = indexing.getitem_method
+attach.__iter__ = _iter
 attach.__setitem__ = indexing.setitem_method
 attach.backward = reverse.backward
 attach.set_creator = set_creator

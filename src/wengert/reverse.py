@@ -121,7 +121,7 @@ _ALONE = _alone()  # references to an array that only such a list of pairs holds
 
 
 def _differentiable_walk(order: list[Any], seed: Variable, apply: Any = None, keep: bool = True) -> list[Any]:
-    """The same on Variables, so that the gradients can be differentiated again; keep=False leaves arrays all the same."""
+    """The same on Variables, so that the gradients can be differentiated again; with keep=False they become arrays."""
     cotangents, found = {order[-1]: seed}, []
     with recorded(), np.errstate(invalid="ignore"):
         for n in reversed(order):

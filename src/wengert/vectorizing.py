@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .declare import several
 from .rules.shaping import astype
-from .variable import Variable, data_of, is_inexact, wrap
+from .variable import Variable, data_of, wrap
+
+_np: Any = np  # on a Variable its functions give Variables, which its types do not say
 
 _rows: Any = several(
     "rows",
@@ -44,7 +46,7 @@ class vectorize(np.vectorize):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The function applied to each element."""
-        if self.pyfunc is np._NoValue:  # type: ignore[attr-defined]
+        if self.pyfunc is _np._NoValue:
             return super().__call__(*args, **kwargs)
         places: list[Any] = [i for i in range(len(args)) if i not in self.excluded]
         names = [k for k in kwargs if k not in self.excluded]
@@ -94,15 +96,15 @@ class vectorize(np.vectorize):
         return _joined("vectorize", results, shape, dtypes, [()] * len(dtypes), self.otypes is not None)
 
 
-def _elements(x: Any, shape: tuple[int, ...]) -> Sequence[Any]:
+def _elements(x: Any, shape: tuple[int, ...]) -> Any:
     """The elements of x, broadcast: Python's numbers, or Variables of as many digits."""
     if not isinstance(x, Variable):
-        return np.broadcast_to(np.asarray(x, object), shape).reshape(-1)  # type: ignore[no-any-return]
-    x = np.broadcast_to(x, shape).reshape(-1)
+        return np.broadcast_to(np.asarray(x, object), shape).reshape(-1)
+    x = _np.broadcast_to(x, shape).reshape(-1)
     if x._node is None:
-        return x.data.astype(object)  # type: ignore[no-any-return]
+        return x.data.astype(object)
     wide = np.result_type(x.dtype, np.float64)
-    return _rows(x if x.dtype == wide else astype(x, wide)) if x.size else ()  # type: ignore[no-any-return]
+    return _rows(x if x.dtype == wide else astype(x, wide)) if x.size else ()
 
 
 def _dtype(v: Any) -> np.dtype[Any]:
@@ -136,8 +138,8 @@ def _joined(name: str, results: Any, shape: Any, dtypes: Any, cores: Any, given:
             continue
         parts = [v if isinstance(v, Variable) else np.asarray(v) for v in values]
         parts = [v if v.dtype == dtype else astype(v, dtype) for v in parts]
-        parts = [v if v.shape == core else np.broadcast_to(v, core) for v in parts]
-        joined.append(np.stack(parts).reshape((*shape, *core)))
+        parts = [v if v.shape == core else _np.broadcast_to(v, core) for v in parts]
+        joined.append(_np.stack(parts).reshape((*shape, *core)))
     return tuple(joined) if many else joined[0]
 
 
@@ -159,7 +161,7 @@ def _over_cores(function: Callable[..., Any], mapped: list[Any], signature: str,
     columns = []
     for x, core in zip(arrays, inputs, strict=True):
         ends = tuple([sizes[c] for c in core])
-        x = np.broadcast_to(x, shape + ends).reshape((count, *ends))
+        x = _np.broadcast_to(x, shape + ends).reshape((count, *ends))
         columns.append(_rows(x) if count and isinstance(x, Variable) else x)
     results = [function(*row) for row in zip(*columns, strict=True)]
     if results:
@@ -169,8 +171,8 @@ def _over_cores(function: Callable[..., Any], mapped: list[Any], signature: str,
         for v, core in zip(first, outputs, strict=True):
             _sizes(sizes, v if isinstance(v, Variable) else np.asarray(v), core)
     dtypes = [_dtype(v) for v in first] if otypes is None else otypes
-    ends = [tuple([sizes[c] for c in core]) for core in outputs]
-    return _joined("vectorize", results, shape, dtypes, ends, otypes is not None)
+    cores = [tuple([sizes[c] for c in core]) for core in outputs]
+    return _joined("vectorize", results, shape, dtypes, cores, otypes is not None)
 
 
 def _cores(side: str) -> list[list[str]]:

@@ -55,7 +55,7 @@ def selected(g: Any, where: Any) -> Any:
 
 
 def computed_in(x: Any, dtype: Any) -> Any:
-    """x as a function with `dtype=` computes with it, as far as derivatives care: a complex x without its imaginary part."""
+    """x as a function with `dtype=` computes with it: a complex one may lose its imaginary part."""
     return np.real(x) if dtype is not None and x.dtype.kind == "c" and np.dtype(dtype).kind == "f" else x
 
 
