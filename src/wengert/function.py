@@ -85,7 +85,7 @@ def _call(self: Function, inputs: tuple[Any, ...], record: bool) -> Any:
     """A call of a user's Function."""
     state = self.__dict__
     previous = state.pop("_node", None)
-    if previous is not None and (node := previous()) is not None:
+    if previous is not None and (node := previous()) is not None and node.fn is self:
         node.fn = node.at_the_call()  # the latest call owns the instance; an earlier one keeps a snapshot
     before = dict(state)
     handles = tuple([v if isinstance(v, Variable) else wrap(as_data(v), None) for v in inputs])
@@ -259,7 +259,8 @@ def _released(cls: type, state: str) -> type:
     key = base, state
     if key not in _states:
         mixin = Cut if state == "cut" else Freed
-        _states[key] = type(mixin.__name__, (mixin, base), {"__slots__": (), "parents": ()})
+        parents = {} if "parents" in base.__slots__ else {"parents": ()}  # a slot is emptied
+        _states[key] = type(mixin.__name__, (mixin, base), {"__slots__": (), **parents})
     return _states[key]
 
 

@@ -216,8 +216,8 @@ def _on_diagonal(x: Any) -> Any:
 # ---- repeated values: what flows to their vectors, differentiated ---------------------------------------------
 # Let B be the vectors of a repeated eigenvalue, and L a loss that does not depend on their choice. A small change E of
 # A turns them to B Q, where Q diagonalises B^H E B, and moves their values by d, its eigenvalues, so that
-# dL = sum_i g_i(Q) d_i with g_i(Q) = dL/dw_i at B Q. Since L is differentiable, g(Q) is the diagonal of Q^H G Q for one
-# Hermitian G, with dL = tr(G B^H E B). The cotangent of w at hand, g(1), is the diagonal of G alone. The rest of G shows
+# dL = sum_i g_i(Q) d_i with g_i(Q) = dL/dw_i at B Q. Since L is differentiable, g(Q) is the diagonal of Q^H G Q for a
+# Hermitian G, and dL = tr(G B^H E B). The cotangent of w at hand, g(1), is the diagonal of G alone. The rest of G shows
 # in a turn of the vectors: with Q = exp(W), sum_i r_i g_i has the derivative 2 Re sum_(i<j) (r_i - r_j) G_ij W_ji for
 # any r. So these rules differentiate what flows to them. The same holds for singular values: U and V turn together.
 
