@@ -318,7 +318,8 @@ _eigh = several("eigh", lambda x, *, UPLO: np.linalg.eigh(x, UPLO), (_pull_eigh,
 def eigh(a: Any, UPLO: str = "L") -> Any:
     """`numpy.linalg.eigh` for arrays and Variables. Differentiable; the gradient is of the triangle that NumPy reads.
 
-    With repeated eigenvalues, for losses that do not depend on the choice of eigenvectors; an error otherwise.
+    With repeated eigenvalues, first derivatives in reverse mode of losses that do not depend on the choice of
+    eigenvectors (a function of the matrix, a projection); an error otherwise.
     """
     return _eigh(a, UPLO=UPLO)
 
@@ -388,7 +389,11 @@ _eig = several("eig", np.linalg.eig, (_pull_eig,), (_push_eig,))
 
 @implements(np.linalg.eig)
 def eig(a: Any) -> Any:
-    """`numpy.linalg.eig` for arrays and Variables. Differentiable, as `eigh` is."""
+    """`numpy.linalg.eig` for arrays and Variables. Differentiable.
+
+    With repeated eigenvalues, for losses to which all their vectors count alike (a trace, those of other values); an
+    error otherwise.
+    """
     return _eig(a)
 
 
