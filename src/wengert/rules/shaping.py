@@ -131,13 +131,14 @@ def concatenate(arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = Non
     arrays = list(arrays)
     if not any(isinstance(x, Variable) for x in arrays):
         return np.concatenate(arrays, axis, dtype=dtype, casting=casting)
-    if dtype is not None:
-        for i, x in enumerate(arrays):
-            if not np.can_cast(np.asarray(data_of(x)).dtype, dtype, casting):
-                raise TypeError(
-                    f"concatenate: argument {i} is {data_of(x).dtype}, which casting={casting!r} cannot make {dtype}"
-                )
-        return astype(concatenate(arrays, axis), dtype, casting="unsafe")
+    if dtype is not None or casting != "same_kind":
+        kinds = [np.asarray(data_of(x)).dtype for x in arrays]
+        target = np.result_type(*kinds) if dtype is None else np.dtype(dtype)
+        for i, kind in enumerate(kinds):
+            if not np.can_cast(kind, target, casting):
+                raise TypeError(f"concatenate: array {i} is {kind}, which casting={casting!r} cannot make {target}")
+        if dtype is not None:
+            return astype(concatenate(arrays, axis), dtype, casting="unsafe")
     if axis is None:
         arrays, axis = [ravel(x) if isinstance(x, Variable) else np.ravel(x) for x in arrays], 0
     shapes = [np.shape(data_of(x)) for x in arrays]
