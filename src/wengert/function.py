@@ -259,7 +259,7 @@ def _released(cls: type, state: str) -> type:
     key = base, state
     if key not in _states:
         mixin = Cut if state == "cut" else Freed
-        parents = {} if "parents" in base.__slots__ else {"parents": ()}  # a slot is emptied
+        parents = {} if "parents" in base.__dict__["__slots__"] else {"parents": ()}  # a slot is emptied
         _states[key] = type(mixin.__name__, (mixin, base), {"__slots__": (), **parents})
     return _states[key]
 
