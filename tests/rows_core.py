@@ -148,6 +148,9 @@ ROWS = [
     row("setitem", _set([3, 0]), V, (2,)),
     row("setitem", _set([1, 1, 0]), V, (3,)),
     row("setitem", _set((COLUMN, [0, 2])), (2, 3), (2,)),
+    # parts
+    row("rows", lambda x: np.stack(wg.vectorizing._rows(x)[::-1]), T),
+    row("rows", lambda x: wg.vectorizing._rows(x)[1] ** 2, V),
     # products
     *[
         row("matmul", np.matmul, a, b)

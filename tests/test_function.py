@@ -328,3 +328,86 @@ def test_names_of_ones_own_attributes_are_free():
     f(x).backward()
     assert x.grad == 2.0
     assert f.name == "n"
+
+
+class Power(wg.Function):
+    def __init__(self, n):
+        self.n = n
+        self.passes = 0
+
+    def forward(self, x):
+        return x**self.n
+
+    def backward(self, gy):
+        self.passes += 1
+        return self.n * self.input ** (self.n - 1) * gy
+
+
+def test_attributes_are_those_of_the_call():
+    f, x = Power(3), Variable(2.0)
+    y = f(x)
+    f.n = 5
+    z = f(x)
+    f.n = 7
+    y.backward()
+    assert x.grad == 12.0
+    x.cleargrad()
+    z.backward()
+    assert x.grad == 80.0
+    assert wg.grad(wg.grad(Power(3)))(2.0) == 12.0
+
+
+def test_what_backward_changes_stays():
+    f, x = Power(3), Variable(2.0)
+    y = f(x)
+    y.backward()
+    y.backward()
+    assert f.passes == 2
+
+
+JOINED = {
+    "where": lambda x: np.where(x > 6, x, x * x),
+    "concatenate": lambda x: np.concatenate([x, x]),
+    "einsum": lambda x: np.einsum("ij,jk", x, x),
+    "assignment": lambda x: put_first(x * 1.0, x[1]),
+    "several results": lambda x: np.linalg.slogdet(x)[1],
+    "several results, all": lambda x: np.linalg.eigh(x)[0],
+    "a user's": Power(2),
+    "composed": lambda x: np.ptp(x),
+    "elements": wg.vectorize(lambda a: a * a),
+}
+
+
+def put_first(y, v):
+    y[0] = v
+    return y
+
+
+@pytest.mark.parametrize("name", JOINED)
+def test_every_kind_of_node_can_be_freed_and_cut(name):
+    f, x = JOINED[name], Variable(np.arange(9.0).reshape(3, 3) + 5 * np.eye(3))
+    y = np.sum(f(x))
+    y.backward(retain_graph=False)
+    np.testing.assert_allclose(x.grad, wg.grad(lambda x: np.sum(f(x)))(x.data))
+    with pytest.raises(RuntimeError, match="freed"):
+        y.backward()
+    x.cleargrad()
+    z = f(x)
+    y = np.sum(z)
+    z.unchain()
+    y.backward()
+    assert z.creator is None
+    assert z.grad is not None
+    assert x.grad is None
+
+
+def test_several_results_by_hand():
+    x = Variable(np.diag([1.0, 2.0, 3.0]) + 0.1)
+    w, v = np.linalg.eigh(x)
+    f = w.creator
+    assert f is v.creator
+    assert f.input is x
+    np.testing.assert_array_equal(f.outputs[1].data, v.data)
+    np.testing.assert_allclose(f.backward(np.ones(3), None), np.eye(3), atol=1e-12)
+    with pytest.raises(TypeError, match="expected 2 cotangents, got 1"):
+        f.backward(np.ones(3))

@@ -362,7 +362,7 @@ def test_piecewise():
 
 
 def test_vectorized_functions_are_refused_not_detached():
-    for f in (np.vectorize(lambda v: v * 2), np.vectorize(np.sum, signature="(n)->()"), np.frompyfunc(abs, 1, 1)):
+    for f in (np.vectorize(lambda v: v * 2), np.vectorize(np.sum, signature="(n)->()")):
         with pytest.raises(TypeError):
             f(var(3))
     w = Variable(2.0)

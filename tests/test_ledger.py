@@ -146,6 +146,18 @@ def test_degenerate_eigenvectors():
     g = wg.grad(through_eigenvectors)(2 * np.eye(3))
     np.testing.assert_allclose((g + g.T) / 2, np.exp(2.0) * np.eye(3), rtol=1e-10)
     np.testing.assert_allclose(wg.grad(lambda a: np.sum(np.linalg.eigvalsh(a) ** 2))(2 * np.eye(3)), 4 * np.eye(3))
+
+    def entry(a):
+        w, v = np.linalg.eigh(a)
+        return ((v * np.exp(w)) @ v.T)[0, 1]
+
+    def projection(a):
+        v = np.linalg.eigh(a)[1][:, :2]
+        return (v @ v.T)[0, 2]
+
+    wg.check_grads(entry, np.diag([1.0, 1.0, 3.0]), order=1, modes=["reverse"])
+    wg.check_grads(projection, np.diag([1.0, 1.0, 3.0]), order=1, modes=["reverse"])
+    assert wg.grad(lambda a: (lambda w, v: (v * w) @ v.T)(*np.linalg.eigh(a))[0, 1])(np.zeros((2, 2)))[1, 0] == 1.0
     with pytest.raises(np.linalg.LinAlgError):
         wg.grad(lambda a: np.linalg.eigh(a)[1][0, 0])(2 * np.eye(3))
 

@@ -182,7 +182,6 @@ FIRST_VECTORS = [
     lambda x: L.eig(x).eigenvectors[0, 1],
     lambda x: L.eig(x).eigenvectors[0, 0],
     lambda x: np.sum(L.eig(x).eigenvectors),
-    lambda x: (lambda w, v: ((v * np.sqrt(w)) @ v.T)[0, 1])(*L.eigh(x)),  # the basis does not matter, but is needed
 ]
 
 
@@ -190,6 +189,49 @@ FIRST_VECTORS = [
 def test_repeated_values_and_a_loss_that_depends_on_the_vectors(f):
     with pytest.raises(L.LinAlgError, match="depends on the choice of the vectors of a repeated value"):
         gradient(f, 2 * ONE)
+
+
+WEIGHTS = A[:3, :3] + 1j * A[1:4, 1:4]
+WITHOUT_CHOICE = [
+    lambda w, v: np.sum(np.real(WEIGHTS * ((v * np.sqrt(9.0 + w)) @ np.conj(v.T)))),
+    lambda w, v: np.real((v * w) @ np.conj(v.T))[0, 1],  # nothing flows to the vectors of 0
+    lambda w, v: np.sum(np.abs((v * np.sin(w)) @ np.conj(v.T) * WEIGHTS) ** 2) * np.sum(w**2),
+    lambda w, v: np.sum(np.real(WEIGHTS * (v[:, :2] @ np.conj(v[:, :2].T)))),  # the space, whatever the values
+    lambda w, v: np.abs(v[1, 2]) ** 2 + w[2],
+]
+
+
+@pytest.mark.parametrize("f", WITHOUT_CHOICE)
+@pytest.mark.parametrize("basis", [ONE, ROTATION, L.qr(WEIGHTS)[0]])
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_vectors_of_a_repeated_value_and_a_loss_that_does_not_depend_on_their_choice(f, basis, value):
+    x = (basis * [value, value, 3.0]) @ np.conj(basis.T)
+    x = (x + np.conj(x.T)) / 2
+    for many in (False, True):
+        y = np.stack([x, x + ONE]) if many else x
+
+        def loss(y, many=many):
+            w, v = L.eigh(y)
+            return f(w[0], v[0]) * f(w[1], v[1]) if many else f(w, v)
+
+        wg.check_grads(loss, y, order=1, modes=["reverse"])
+        v = wg.Variable(y)
+        loss(v).backward()
+        np.testing.assert_array_equal(v.grad, gradient(loss, y))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda w, v: np.abs(v[0, 0]),  # does not change in a turn, to first order
+        lambda w, v: w[0],
+        lambda w, v: np.sum(w * np.abs(v[:, 0]) ** 2),
+        lambda w, v: np.sum((w - 2) * np.abs(v[0]) ** 4),
+    ],
+)
+def test_losses_that_depend_on_the_choice_and_do_not_show_it_at_once(f):
+    with pytest.raises(L.LinAlgError, match="depends on the choice of the vectors of a repeated value"):
+        gradient(lambda x: f(*L.eigh(x)), 2 * ONE)
 
 
 @pytest.mark.parametrize("f", FIRST_VECTORS[:3] + FIRST_VECTORS[4:10])

@@ -276,3 +276,44 @@ def test_as_pytorch(name):
     y, pullback = wg.vjp(ours, x)
     np.testing.assert_allclose(y, expected.detach().numpy(), rtol=1e-10)
     np.testing.assert_allclose(pullback(g)[0], t.grad.numpy(), rtol=1e-8)
+
+
+# ---- the classes of series ----
+
+CLASSES = ["Polynomial", "Chebyshev", "Legendre", "Hermite", "HermiteE", "Laguerre"]
+SERIES = {
+    "value": lambda K, c, d, x: K(c)(x),
+    "value, domain": lambda K, c, d, x: K(c, domain=[0, 2], window=[-1, 1])(x),
+    "product": lambda K, c, d, x: (K(c) * K(d))(x),
+    "sum": lambda K, c, d, x: (2 * K(c) + K(d) - d[0]).coef,
+    "quotient": lambda K, c, d, x: (K(c) // K(d)).coef,
+    "remainder": lambda K, c, d, x: (K(c) % K(d)).coef,
+    "power": lambda K, c, d, x: (-(K(d) ** 3)).coef,
+    "derivative": lambda K, c, d, x: K(c).deriv(2)(x),
+    "integral": lambda K, c, d, x: K(c, domain=[0, 2]).integ(1, k=[1.0], lbnd=0.5)(x),
+    "cut": lambda K, c, d, x: K(c).truncate(3).cutdeg(1).trim()(x),
+    "points": lambda K, c, d, x: K(c).linspace(5)[1],
+    "fit": lambda K, c, d, x: K.fit(np.arange(4.0), c, 2).coef,
+    "roots": lambda K, c, d, x: np.sum(K(c).roots() ** 2).real,
+}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("case", SERIES)
+def test_series(name, case):
+    ours, theirs, f = getattr(wg.polynomial, name), getattr(np.polynomial, name), SERIES[case]
+    xs = np.array([1.0, -2.0, 0.5, 0.3]), np.array([0.4, 1.5]), np.array([-0.3, 0.2, 0.9])
+    np.testing.assert_array_equal(f(ours, *map(wg.Variable, xs)).data, f(theirs, *xs), strict=True)
+    wg.check_grads(lambda *xs: f(ours, *xs), *xs)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_series_look_like_numpys(name):
+    ours, theirs, c = getattr(wg.polynomial, name), getattr(np.polynomial, name), np.array([1.0, 2.0])
+    for p in (ours(c), ours(wg.Variable(c)), ours([wg.Variable(1.0), 2.0])):
+        assert (repr(p), str(p), f"{p:ascii}") == (repr(theirs(c)), str(theirs(c)), f"{theirs(c):ascii}")
+        assert isinstance(p, theirs)
+    v = wg.Variable(1.0)
+    for convert in (lambda: theirs([v, v]), lambda: theirs(c)(v)):
+        with pytest.raises(TypeError, match=r"wg\.polynomial"):
+            convert()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -184,3 +186,80 @@ def _through_a_view(y, x):
     v = y.T
     v[1:] *= x.T[1:]
     return y + np.sum(v)
+
+
+IN_A_DTYPE = {
+    "sum": lambda x, d: np.sum(x, dtype=d),
+    "mean": lambda x, d: np.mean(x, -1, dtype=d),
+    "prod": lambda x, d: np.prod(x, -1, dtype=d),
+    "var": lambda x, d: np.var(x, dtype=d),
+    "std": lambda x, d: np.std(x, -1, dtype=d, ddof=0.5),
+    "nanprod": lambda x, d: np.nanprod(x, dtype=d),
+    "nanvar": lambda x, d: np.nanvar(x, -1, dtype=d),
+    "cumsum": lambda x, d: np.cumsum(x, dtype=d),
+    "cumprod": lambda x, d: np.cumprod(x, -1, dtype=d),
+    "nancumprod": lambda x, d: np.nancumprod(x, dtype=d),
+    "trace": lambda x, d: np.trace(x, dtype=d),
+    "einsum": lambda x, d: np.einsum("ij,ij->i", x, x, dtype=d, casting="unsafe"),
+    "einsum, a view": lambda x, d: np.einsum("ij->ji", x, dtype=d, casting="unsafe"),
+    "concatenate": lambda x, d: np.concatenate([x, x], dtype=d, casting="unsafe"),
+}
+
+
+@pytest.mark.parametrize("dtype", ["f8", "c16"])
+@pytest.mark.parametrize("name", IN_A_DTYPE)
+def test_computed_in_another_dtype(name, dtype):
+    """A complex argument may lose its imaginary part on the way."""
+    f, z = IN_A_DTYPE[name], np.array([[0.5 + 0.3j, -0.7 + 1j], [1.1 - 0.4j, 0.2 + 0.6j]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
+        for x in (z, z.real):
+            run(lambda x: f(x, dtype), x)
+            wg.check_grads(lambda x: f(x, dtype), x, order=1)
+
+
+@given(data=st.data())
+def test_orders_in_memory(data):
+    x = data.draw(arrays(dtypes=["<f8", ">f4"]))
+    order = data.draw(st.sampled_from("CFAK"))
+    run(lambda x: np.ravel(x, order=order), x)
+    run(lambda x: x.flatten(order), x)
+    if order != "K":
+        run(lambda x: np.reshape(x, x.shape[::-1], order=order), x)
+    v, weights = Variable(x), np.arange(x.size) + 1.0
+    np.sum(np.ravel(v, order=order) * weights).backward()
+    places = np.empty_like(x, dtype=int)  # in memory as x is
+    places[...] = np.arange(x.size).reshape(x.shape)
+    expected = np.empty(x.size)
+    expected[np.ravel(places, order=order)] = weights
+    np.testing.assert_array_equal(v.grad, expected.reshape(x.shape))
+
+
+@given(data=st.data())
+def test_joining_checks_what_it_casts(data):
+    x, y = data.draw(arrays((2, 2), ["<f8", "<c16", "<f4"])), data.draw(arrays((2, 2), ["<f8", "<c8"]))
+    dtype = data.draw(st.sampled_from([None, "f4", "f8", "c16"]))
+    casting = data.draw(st.sampled_from(["no", "safe", "same_kind"]))
+    join = data.draw(st.sampled_from([np.concatenate, np.stack, np.hstack, np.vstack]))
+    run(lambda x, y: join([x, y], dtype=dtype, casting=casting), x, y)
+
+
+@given(x=arrays(dtypes=["<f8", "<c16", "<f4"]), lo=st.sampled_from([None, -0.5, 0]), hi=st.sampled_from([None, 1.0]))
+def test_clip(x, lo, hi):
+    run(lambda x: np.clip(x, lo, hi), x)
+
+
+@given(shape=st.sampled_from([(0, 0), (2, 0, 0), (0, 2, 2), (2, 1, 0, 0)]), name=st.sampled_from(
+    ["det", "inv", "eigvalsh", "eigvals", "svdvals", "cholesky", "eigh", "eig", "svd", "qr", "slogdet"]
+))  # fmt: skip
+def test_matrices_without_elements(shape, name):
+    x = Variable(np.zeros(shape))
+    results = getattr(np.linalg, name)(x)
+    for y in results if isinstance(results, tuple) else (results,):
+        if isinstance(y, Variable) and y.creator is not None:
+            y.backward()
+    assert x.grad is None or x.grad.shape == shape
+
+
+def test_powers_of_negative_numbers_by_complex_exponents():
+    wg.check_grads(lambda z: (-2) ** z, np.array([0.7 + 0.3j, 1.1 - 0.5j]))

@@ -317,3 +317,32 @@ def test_import_is_light():
         "sys.exit(str(heavy) if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+@pytest.mark.parametrize("kind", [np.matrix, np.ma.array])
+def test_arrays_whose_operators_mean_something_else(kind):
+    x, special = Variable(np.ones((2, 2))), kind([[1.0, 2.0], [3.0, 4.0]])
+    for use in (Variable, lambda a: x * a, lambda a: np.add(a, x), lambda a: np.where(True, x, a), lambda a: x @ a):
+        with pytest.raises(TypeError, match=r"operators are not those of an ndarray: pass np\.asarray"):
+            use(special)
+
+
+def test_a_memmap_is_an_array(tmp_path):
+    a = np.memmap(tmp_path / "a", dtype=float, mode="w+", shape=(3,))
+    a[:] = [1.0, 2.0, 3.0]
+    x = Variable(a)
+    y = np.sum(x * x * a)
+    a[0] = 7.0
+    y.backward()
+    assert x.grad.tolist() == [2.0, 8.0, 18.0]
+    assert type(x.data) is np.ndarray
+
+
+def test_iteration():
+    x = Variable(np.arange(3.0))
+    a, b, c = x
+    (a * b + c).backward()
+    assert x.grad.tolist() == [1.0, 0.0, 1.0]
+    with pytest.raises(TypeError, match="iteration over a Variable without axes"):
+        list(Variable(1.0))

@@ -171,6 +171,7 @@ from .transforms import (
     vjp as vjp,
 )
 from .variable import Variable as Variable
+from .vectorizing import vectorize as vectorize
 
 if TYPE_CHECKING:  # imported when first used
     from . import fft as fft, implicit as implicit, linalg as linalg, polynomial as polynomial, random as random

@@ -192,7 +192,11 @@ def page() -> str:
         lines += ["", f"## {namespace}", ""]
         if namespace in _BY_NAME:
             ours = namespace.replace("numpy", "wengert", 1)
-            lines += [f"By the functions of the same names in `{ours}`: NumPy's own convert what they are given.", ""]
+            lines += [
+                f"By the functions of the same names in `{ours}`: NumPy's own convert what they are given,",
+                "or take a Variable for a number: right for one axis of coefficients, and of another shape for more.",
+                "",
+            ]
         for label in (*GROUPS, "undecided"):
             if label in members:
                 lines += [f"**{label}**: " + ", ".join(f"`{name}`" for name in members[label]), ""]

@@ -38,7 +38,16 @@ REFUSED: dict[Any, str] = {}  # functions that are refused, and what to use inst
 OPERATIONS: dict[str, Any] = {}  # every declared operation by name
 
 _NO_KWARGS: dict[str, Any] = {}  # one for all calls without them
-_constants = (ndarray, float, int, complex, generic)
+_constants = frozenset(  # the types themselves: a subclass of ndarray may mean something else by its operators
+    (
+        ndarray,
+        float,
+        int,
+        complex,
+        bool,
+        *[np.dtype(c).type for c in "?" + np.typecodes["AllInteger"] + np.typecodes["AllFloat"]],
+    )
+)
 
 
 # ---- what a rule reads --------------------------------------------------------------------------------------
@@ -217,9 +226,9 @@ def _binary(function: Any, rule_x: Rule, rule_y: Rule, name: str, call: Any, hol
             if y_made or isinstance(y, Variable):
                 b, q = y._data, y._node
             else:
-                b, q = y if isinstance(y, _constants) else constant(y, op, 2), None
+                b, q = y if type(y) in _constants else constant(y, op, 2), None
         elif y_made or isinstance(y, Variable):
-            a, p = x if isinstance(x, _constants) else constant(x, op, 1), None
+            a, p = x if type(x) in _constants else constant(x, op, 1), None
             b, q = y._data, y._node
             if type(a) is complex and type(b) is np.float64:
                 b = np.asarray(b)  # NumPy's float64 is a float to Python's complex, which would compute without NumPy
@@ -487,7 +496,7 @@ def refused_functions(instead: str, *functions: Any) -> None:
 
 def constant(value: Any, op: Any, position: int) -> Any:
     """An operand that is no Variable, as an array."""
-    if isinstance(value, _constants):
+    if type(value) in _constants or isinstance(value, (float, int, complex, generic)):
         return value
     return as_data(value, f"{op.__name__}: argument {position}")
 

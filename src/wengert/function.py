@@ -91,8 +91,8 @@ def _call(self: Function, inputs: tuple[Any, ...], record: bool) -> Any:
     """A call of a user's Function."""
     state = self.__dict__
     previous = state.pop("_node", None)
-    if previous is not None and (node := previous()) is not None:
-        node.fn = copy.copy(self)  # the latest call owns the instance; an earlier one keeps a snapshot
+    if previous is not None and (node := previous()) is not None and node.fn is self:
+        node.fn = node.at_the_call()  # the latest call owns the instance; an earlier one keeps a snapshot
     before = dict(state)
     handles = tuple([v if isinstance(v, Variable) else wrap(as_data(v), None) for v in inputs])
     zs = self.forward(*[_read_only(v._data) for v in handles])
@@ -326,12 +326,13 @@ class Parts(list[Any]):
 class Call(Node):
     """One call of a user's Function. Its rule may read any input and output, so all values are saved."""
 
-    __slots__ = ("__weakref__", "fn", "kept", "parents", "watched", "xs", "zs")
+    __slots__ = ("__weakref__", "attributes", "fn", "kept", "parents", "watched", "xs", "zs")
 
     def __init__(self, fn: Function, handles: tuple[Variable, ...], outs: tuple[Variable, ...]) -> None:
         self.serial = tick()
         self.fn = fn
         self.kept: list[str] = []  # attributes set by forward that hold floating-point values
+        self.attributes = {k: v for k, v in fn.__dict__.items() if k[0] != "_" and k != "inputs"}
         self.parents = tuple([v._node for v in handles])
         self.xs = tuple([v._data for v in handles])
         self.zs = tuple([v._data for v in outs])
@@ -360,7 +361,8 @@ class Call(Node):
         unchanged(self.watched, type(self.fn).__name__)
         fn = self.fn
         held, data = (*fn.inputs, *fn.outputs), self.xs + self.zs
-        if len(held) != len(data) or any([v._data is not x for v, x in zip(held, data, strict=True)]):
+        moved = len(held) != len(data) or any([v._data is not x for v, x in zip(held, data, strict=True)])
+        if moved or self.changed():
             fn = self.as_called(tie)  # a handle has moved on, or is gone
         try:
             with Mode(False):
@@ -368,6 +370,8 @@ class Call(Node):
         except BatchedError:
             kept = {k: v for k, v in self.fn.__dict__.items() if type(v) is Batched}
             return looped(self._on_example, (tuple(gs), self.xs, self.zs, kept), {})  # type: ignore[no-any-return]
+        if fn is self.fn:  # what backward itself changed stays
+            self.attributes = {k: fn.__dict__.get(k) for k in self.attributes}
         return tuple([t._data if isinstance(t, Variable) else t for t in results])
 
     def _on_example(self, gs: Any, xs: Any, zs: Any, kept: dict[str, Any]) -> tuple[Any, ...]:
@@ -397,12 +401,16 @@ class Call(Node):
 
     def once(self, values: tuple[Any, ...], why: str, gs: list[Variable]) -> tuple[Any, ...]:
         """Values that cannot be differentiated again."""
-        sources = tuple([n for n in (*self.parents, *[g._node for g in gs]) if n is not None])
-        return tuple([t if t is None else wrap(t, Once(self, why, sources)) for t in values])
+        error = TypeError(
+            f"{self.fn._rule_name()} works on arrays ({why}), so it cannot be differentiated again: a second "
+            f"derivative would be wrong. Write it with NumPy calls on {self.fn._written_on}"
+        )
+        sources = (*self.parents, *[g._node for g in gs])
+        return tuple([t if t is None else wrap(t, Once(error, sources)) for t in values])
 
     def as_called(self, handle: Any) -> Function:
         """The Function as it was when called, with inputs and outputs made by handle(data, node)."""
-        fn = copy.copy(self.fn)
+        fn = self.at_the_call()
         several = len(self.zs) > 1
         nodes = [Pick(self, k) if several else self for k in range(len(self.zs))]
         outs = [handle(z, n) for z, n in zip(self.zs, nodes, strict=True)]
@@ -410,6 +418,17 @@ class Call(Node):
             [handle(x, p) if p is not None else wrap(x, None) for x, p in zip(self.xs, self.parents, strict=True)]
         )
         fn.__dict__["_outputs"] = [lambda v=v: v for v in outs]
+        return fn
+
+    def changed(self) -> bool:
+        """Whether an attribute of the Function was set after the call."""
+        now = self.fn.__dict__
+        return any([now.get(k) is not v for k, v in self.attributes.items()])
+
+    def at_the_call(self) -> Function:
+        """A copy of the Function with the attributes that it had then."""
+        fn = copy.copy(self.fn)
+        fn.__dict__.update(self.attributes)
         return fn
 
     def checked(self, results: Any) -> tuple[Any, ...]:
@@ -466,24 +485,25 @@ class Pick(Node):
 
 
 class Once(Node):
-    """The gradient that a `backward` on arrays returned: a value, without a derivative of its own."""
+    """A gradient that is right as a value and has no derivative of its own: an error that says why."""
 
-    __slots__ = ("message", "parents")
+    __slots__ = ("error", "parents")
 
-    def __init__(self, call: Call, why: str, sources: tuple[Any, ...]) -> None:
+    def __init__(self, error: Exception, sources: tuple[Any, ...]) -> None:
         self.serial = tick()
-        self.parents = sources
-        self.message = (
-            f"{call.fn._rule_name()} works on arrays ({why}), so it cannot be differentiated again: a second "
-            f"derivative would be wrong. Write it with NumPy calls on {call.fn._written_on}"
-        )
+        self.parents = tuple([n for n in sources if n is not None])
+        self.error = error
 
     def cotangents(self, g: Any, graph: bool, apply: Any = None) -> Any:
-        raise TypeError(self.message)
+        raise self.error
 
     def push(self, tangents: dict[Any, Any], graph: bool, apply: Any = None) -> None:
         if any([p in tangents for p in self.parents]):
-            raise TypeError(self.message)
+            raise self.error
+
+
+class NeedsVariables(RuntimeError):
+    """Raised by a rule on arrays that has to differentiate what flows to it: the walk is run again on Variables."""
 
 
 class Watched(Variable):

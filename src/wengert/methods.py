@@ -113,6 +113,12 @@ def _fill(self: Any, value: Any) -> None:
     self[...] = value
 
 
+def _iter(self: Any) -> Any:
+    if not self.shape:
+        raise TypeError("iteration over a Variable without axes")
+    return (self[i] for i in range(len(self)))
+
+
 def _floordiv(x: Any, y: Any) -> Any:
     return np.floor_divide(x, y)
 
@@ -125,6 +131,7 @@ attach: Any = Variable  # the types of what is attached are declared in variable
 attach.__array_ufunc__ = protocol.array_ufunc
 attach.__array_function__ = protocol.array_function
 attach.__getitem__ = indexing.getitem_method
+attach.__iter__ = _iter
 attach.__setitem__ = indexing.setitem_method
 attach.backward = reverse.backward
 attach.set_creator = set_creator
@@ -158,7 +165,7 @@ attach.flatten = shaping.flatten_method
 attach.astype = shaping.astype
 attach.copy = lambda self, order="C": shaping.copy(self, order)
 attach.dot = linalg.dot
-attach.conj = attach.conjugate = e.conjugate
+attach.conj = attach.conjugate = lambda self: e.conjugate(self) if self.dtype.kind == "c" else self
 attach.clip = selection.clip
 for _op in (
     reductions.sum, reductions.mean, reductions.var, reductions.std, reductions.max, reductions.min, reductions.prod,

@@ -229,6 +229,18 @@ class Several(Operation):
         zs = tuple([tie(z, Pick(self, k)) if is_inexact(z) else z for k, z in enumerate(self.zs)])
         return zs, tuple(map(tie, self.xs, self.parents))
 
+    @property
+    def outputs(self) -> tuple[Variable, ...]:
+        return tuple([wrap(z, Pick(self, k) if is_inexact(z) else None) for k, z in enumerate(self.zs)])
+
+    def backward(self, *gys: Any) -> Any:
+        if len(gys) != len(self.zs):
+            raise TypeError(f"{type(self).__name__}.backward: expected {len(self.zs)} cotangents, got {len(gys)}")
+        graph = any([isinstance(g, Variable) for g in gys])
+        gs = [g if g is None or isinstance(g, Variable) else np.asarray(g) for g in gys]
+        table = [t for _, t in self.cotangents(gs, graph)]
+        return table[0] if len(table) == 1 else tuple(table)
+
     def cotangents(self, g: Any, graph: bool, apply: Any = None) -> Iterator[tuple[Any, Any]]:
         zs, xs = self._read(graph)
         gs = [np.zeros_like(z) if t is None else t for t, z in zip(g, self.zs, strict=True)]

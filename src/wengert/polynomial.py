@@ -4,7 +4,8 @@
     chebyshev.chebval(x, c)                       # also wg.polynomial.chebval(x, c)
 
 NumPy's own functions convert what they are given to arrays, which a Variable refuses. Those here give NumPy's values,
-bit for bit, and derivatives in every argument. On arrays they are NumPy's functions.
+bit for bit, and derivatives in every argument. On arrays they are NumPy's functions. `Polynomial`, `Chebyshev` and the
+other four are NumPy's classes, whose coefficients and arguments may be Variables.
 """
 
 from __future__ import annotations
@@ -381,6 +382,67 @@ def _getdomain(x: Any) -> Any:
 polyutils = SimpleNamespace(
     mapdomain=_mapdomain, mapparms=_numpy.polyutils.mapparms, getdomain=_getdomain, trimcoef=polynomial.polytrim
 )
+
+# ---- the six classes ----------------------------------------------------------------------------------------
+
+
+class _Series:
+    """What NumPy's classes convert, for Variables."""
+
+    coef: Any
+    domain: Any
+    window: Any
+    symbol: str
+
+    def __init__(self, coef: Any, domain: Any = None, window: Any = None, symbol: str = "x") -> None:
+        coef = array(coef) if isinstance(coef, (list, tuple)) else coef
+        super().__init__(data_of(coef), domain, window, symbol)  # type: ignore[call-arg]
+        if isinstance(coef, Variable) and coef.dtype.kind in "fc":
+            self.coef = coefficients(coef)
+
+    def __call__(self, arg: Any) -> Any:
+        if not isinstance(self.coef, Variable) and not isinstance(arg, (Variable, list, tuple)):
+            return super().__call__(arg)  # type: ignore[misc]
+        if isinstance(arg, _Series):
+            raise TypeError(f"{type(self).__name__}: one series of another is not for tracked coefficients")
+        return self._val(_mapdomain(_as_array(arg), self.domain, self.window), self.coef)  # type: ignore[attr-defined]
+
+    def roots(self) -> Any:
+        """The roots of the series."""
+        return _mapdomain(self._roots(self.coef), self.window, self.domain)  # type: ignore[attr-defined]
+
+    def trim(self, tol: float = 0) -> Any:
+        """The series without the coefficients at its end that are not larger than tol."""
+        return type(self)(polynomial.polytrim(self.coef, tol), self.domain, self.window, self.symbol)
+
+    def _on_arrays(self) -> Any:
+        return type(self)(data_of(self.coef), self.domain, self.window, self.symbol)
+
+    def __repr__(self) -> str:
+        return super().__repr__() if not isinstance(self.coef, Variable) else repr(self._on_arrays())
+
+    def __str__(self) -> str:
+        return super().__str__() if not isinstance(self.coef, Variable) else str(self._on_arrays())
+
+    def __format__(self, spec: str) -> str:
+        return super().__format__(spec) if not isinstance(self.coef, Variable) else format(self._on_arrays(), spec)
+
+
+def _class(name: str, family: SimpleNamespace, prefix: str) -> Any:
+    """NumPy's class of that name, with the functions of this module."""
+    base = getattr(_numpy, name)
+    names = ("add", "sub", "mul", "div", "pow", "val", "int", "der", "fit", "line", "roots", "fromroots")
+    functions = {f"_{n}": staticmethod(getattr(family, prefix + n)) for n in names}
+    doc = f"`numpy.polynomial.{name}`, whose coefficients and arguments may be Variables. Differentiable."
+    return type(name, (_Series, base), {"__module__": __name__, "__doc__": doc, **functions})
+
+
+Polynomial = _class("Polynomial", polynomial, "poly")
+Chebyshev = _class("Chebyshev", chebyshev, "cheb")
+Legendre = _class("Legendre", legendre, "leg")
+Hermite = _class("Hermite", hermite, "herm")
+HermiteE = _class("HermiteE", hermite_e, "herme")
+Laguerre = _class("Laguerre", laguerre, "lag")
 
 for _family in (polyutils, polynomial, chebyshev, legendre, hermite, hermite_e, laguerre):
     globals().update(vars(_family))

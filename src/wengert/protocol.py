@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from . import rules
+from . import rules, vectorizing
 from .batching.array import BatchedError, looped
 from .declare import CONSTANT, FUNCTIONS, REFUSED, UFUNCS
 from .recording import recording
@@ -68,6 +68,8 @@ def _call(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[st
     if ufunc in CONSTANT:
         return getattr(ufunc, method)(*map(data_of, inputs), **{k: data_of(v) for k, v in kwargs.items()})
     if ufunc not in UFUNCS:
+        if method == "__call__" and not kwargs and vectorizing.is_python_function(ufunc):
+            return vectorizing.python_function(ufunc, *inputs)
         raise _no_rule(ufunc, method)
     if method == "__call__":
         return _adjusted(ufunc, list(inputs), kwargs)
@@ -151,7 +153,7 @@ def _converted(ufunc: np.ufunc, inputs: list[Any], dtype: Any, casting: Any) -> 
             raise TypeError(
                 f"np.{ufunc.__name__}: argument {i} is {kind}, which casting={casting!r} cannot make {dtype}"
             )
-    return [dtype.type(x) if _is_number(x) else astype(x, dtype) for x in inputs]
+    return [dtype.type(x) if _is_number(x) else x if x.dtype == dtype else astype(x, dtype) for x in inputs]
 
 
 def _with_axes(ufunc: np.ufunc, inputs: list[Any], axes: Any = None, axis: Any = None, keepdims: bool = False) -> Any:

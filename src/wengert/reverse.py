@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from .batching.array import memory
 from .declare import elementwise, general
-from .function import MANY, give
+from .function import MANY, NeedsVariables, give
 from .recording import Mode, Recorder, recorded, recording
 from .variable import UNHELD, Variable, as_cotangent, data_of, describe, info_of, is_inexact, references, wrap
 
@@ -49,9 +49,9 @@ def backward(y: Variable, retain_graph: bool = True, create_graph: bool = False)
     Raises:
         RuntimeError: y is a constant, or its graph was freed.
     """
-    if (node := y._node) is None:
+    node, given = y._node, getattr(getattr(y._node, "info", None), "seed", None)
+    if node is None:
         raise RuntimeError(_why_constant(y))
-    given = getattr(getattr(node, "info", None), "seed", None)
     seed = _ones(y._data) if given is None else data_of(given)
     if create_graph:
         seed = given if isinstance(given, Variable) else wrap(seed, None)
@@ -75,18 +75,21 @@ def _walk(order: list[Any], seed: Any, apply: Any = None) -> list[Any]:
     cotangents, found, mode = {order[-1]: seed}, [], recording()
     # the dtype of cotangents that need no further care
     plain = None if apply or seed.dtype.kind == "c" or isinstance(mode, Recorder) else seed.dtype
-    with np.errstate(invalid="ignore"):  # 0/0 and 0*inf are looked into below
-        for n in reversed(order):
-            if (g := cotangents.pop(n, None)) is None:
-                continue
-            if g.dtype is plain:
-                n.back(g, cotangents)
-            else:
-                if isinstance(mode, Recorder):
-                    mode.pulled(n, g)
-                n.back_generic(g, cotangents, False, apply)
-            if references(n.serial) != UNHELD and n is not order[-1]:
-                found.append((n, g))
+    try:
+        with np.errstate(invalid="ignore"):  # 0/0 and 0*inf are looked into below
+            for n in reversed(order):
+                if (g := cotangents.pop(n, None)) is None:
+                    continue
+                if g.dtype is plain:
+                    n.back(g, cotangents)
+                else:
+                    if isinstance(mode, Recorder):
+                        mode.pulled(n, g)
+                    n.back_generic(g, cotangents, False, apply)
+                if references(n.serial) != UNHELD and n is not order[-1]:
+                    found.append((n, g))
+    except NeedsVariables:
+        return _differentiable_walk(order, wrap(np.asarray(seed), None), apply, keep=False)
     if apply is None and any([has_nan(g) for _, g in found]):
         return _walk(order, seed, zero_stays_zero)
     for n, g in found:
@@ -129,8 +132,8 @@ def _alone() -> int:
 _ALONE = _alone()  # references to an array that only such a list of pairs holds
 
 
-def _differentiable_walk(order: list[Any], seed: Variable, apply: Any = None) -> list[Any]:
-    """The same on Variables, so that the gradients can be differentiated again."""
+def _differentiable_walk(order: list[Any], seed: Variable, apply: Any = None, keep: bool = True) -> list[Any]:
+    """The same on Variables, so that the gradients can be differentiated again; with keep=False they become arrays."""
     cotangents, found = {order[-1]: seed}, []
     with recorded(), np.errstate(invalid="ignore"):
         for n in reversed(order):
@@ -141,8 +144,11 @@ def _differentiable_walk(order: list[Any], seed: Variable, apply: Any = None) ->
             if references(n.serial) != UNHELD and n is not order[-1]:
                 found.append((n, g))
         if apply is None and any([has_nan(g) for _, g in found]):
-            return _differentiable_walk(order, seed, zero_stays_zero)
+            return _differentiable_walk(order, seed, zero_stays_zero, keep)
         for n, g in found:
+            if not keep:
+                _deposit(n, data_of(g), True, order)
+                continue
             info = info_of(n)
             v = info.handle and info.handle()
             own = g.astype(v.dtype) if v is not None and g.dtype != v.dtype else wrap(g._data, g._node)
@@ -168,16 +174,20 @@ def pull(
     for y, g in zip(ys, gs, strict=True):
         give(cotangents, y, g)
     mode = recording()
-    with recorded() if graph else Mode(mode), np.errstate(invalid="ignore"):
-        for n in reversed(order):
-            if n in wanted or n not in reached or (g := cotangents.pop(n, None)) is None:
-                continue
-            if graph or apply is not None or g.dtype.kind == "c" or isinstance(mode, Recorder):
-                if isinstance(mode, Recorder) and not graph:
-                    mode.pulled(n, g)
-                n.back_generic(g, cotangents, graph, apply)
-            else:
-                n.back(g, cotangents)
+    try:
+        with recorded() if graph else Mode(mode), np.errstate(invalid="ignore"):
+            for n in reversed(order):
+                if n in wanted or n not in reached or (g := cotangents.pop(n, None)) is None:
+                    continue
+                if graph or apply is not None or g.dtype.kind == "c" or isinstance(mode, Recorder):
+                    if isinstance(mode, Recorder) and not graph:
+                        mode.pulled(n, g)
+                    n.back_generic(g, cotangents, graph, apply)
+                else:
+                    n.back(g, cotangents)
+    except NeedsVariables:
+        gs = [wrap(g if hasattr(g, "dtype") else np.asarray(g), None) for g in gs]
+        return [g if g is None else g.data for g in pull(ys, gs, xs, True, apply, since)]
     found = [cotangents.get(x) for x in xs]
     if apply is None and any([g is not None and has_nan(g) for g in found]):
         return pull(ys, gs, xs, graph, zero_stays_zero, since)

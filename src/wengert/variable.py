@@ -376,8 +376,8 @@ class Variable:
                 raise TypeError(
                     instead()
                     or "this would turn a tracked Variable into a plain array and lose its graph. Use wg.array([...]) "
-                    "or np.stack([...]) to build an array of Variables, .data or .detach() to leave the graph on "
-                    "purpose"
+                    "or np.stack([...]) to build an array of Variables, wg.vectorize for np.vectorize, wg.polynomial "
+                    "for np.polynomial, .data or .detach() to leave the graph on purpose"
                 )
             return np.array(self._data, dtype=dtype, copy=copy)
 
@@ -520,8 +520,10 @@ def describe(v: Any) -> str:
 
 def as_data(data: Any, what: str = "data") -> Any:
     """Data for a Variable: an ndarray or NumPy scalar. `what` names it in messages."""
-    if isinstance(data, (ndarray, generic)):
+    if type(data) is ndarray or isinstance(data, generic):
         array = data
+    elif isinstance(data, ndarray):
+        array = _as_ndarray(data, what)
     elif isinstance(data, Variable):
         raise TypeError(f"{what} is a Variable already; use .detach() or .data for its array")
     elif hasattr(data, "__array_function__"):  # another library's array that speaks NumPy's protocols
@@ -535,6 +537,17 @@ def as_data(data: Any, what: str = "data") -> Any:
     if data is None or array.dtype.kind in "SUVMm":
         raise TypeError(f"{what}: expected numbers, got {type(data).__name__} of dtype {array.dtype}")
     return array
+
+
+def _as_ndarray(data: Any, what: str) -> ndarray:
+    """The array of a subclass (a memmap, a record array), if its operators are those of ndarray."""
+    cls = type(data)
+    if cls.__mul__ is not ndarray.__mul__ or cls.__array_ufunc__ is not ndarray.__array_ufunc__:
+        raise TypeError(
+            f"{what} is a {cls.__module__}.{cls.__name__}, whose operators are not those of an ndarray: pass "
+            "np.asarray(...) of it, or .filled(...) of a masked array"
+        )
+    return np.asarray(data)
 
 
 def as_cotangent(g: Any, dtype: np.dtype[Any]) -> Any:

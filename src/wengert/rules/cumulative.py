@@ -12,6 +12,7 @@ from ..composed import composed
 from ..declare import general, implements, linear
 from ..operation import spread
 from ..variable import Variable, data_of
+from .reductions import computed_in
 
 # ---- parts along an axis ------------------------------------------------------------------------------------
 
@@ -73,13 +74,14 @@ def _push_cumprod(t: Any, z: Any, x: Any, axis: Any = None, dtype: Any = None) -
     if x.size == 0:
         return z * 0
     if axis is None:
-        return _push_cumprod(t.reshape(-1), z, x.reshape(-1), 0)
+        return _push_cumprod(t.reshape(-1), z, x.reshape(-1), 0, dtype)
+    x, t = computed_in(x, dtype), computed_in(t, dtype)
     return _recurrence(x, _after(z, axis, 1.0) * t, axis)
 
 
 @linear(np.cumprod, push=_push_cumprod)
 def cumprod(g: Any, z: Any, x: Any, axis: Any = None, dtype: Any = None) -> Any:
-    return _pull_cumprod(g, z, x, axis)
+    return _pull_cumprod(g, z, computed_in(x, dtype), axis)
 
 
 def _without_initial(z: Any, axis: Any, include_initial: bool) -> Any:
@@ -88,7 +90,7 @@ def _without_initial(z: Any, axis: Any, include_initial: bool) -> Any:
 
 def _push_cumulative_prod(t, z, x, axis=None, dtype=None, include_initial=False):  # type: ignore[no-untyped-def]
     z = _without_initial(z, axis, include_initial)
-    tz = _push_cumprod(t, z, x, axis)
+    tz = _push_cumprod(t, z, x, axis, dtype)
     if not include_initial:
         return tz
     axis = axis or 0
@@ -109,7 +111,7 @@ if hasattr(np, "cumulative_sum"):  # since NumPy 2.1
         g: Any, z: Any, x: Any, axis: Any = None, dtype: Any = None, include_initial: bool = False
     ) -> Any:
         g, z = _without_initial(g, axis, include_initial), _without_initial(z, axis, include_initial)
-        return _pull_cumprod(g, z, x, axis)
+        return _pull_cumprod(g, z, computed_in(x, dtype), axis)
 
 
 # ---- differences --------------------------------------------------------------------------------------------

@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from .. import reverse
 from ..batching.array import memory
 from ..declare import implements, linear, several
-from ..variable import data_of
+from ..function import NeedsVariables, Once, Pick
+from ..variable import Variable, data_of, wrap
 from . import norms, solving
 from .solving import adjoint, diagonal, largest, masked, over, repeated, vanishing
 
@@ -200,13 +202,93 @@ def _check_choice(name: str, same: Any, k: Any, g: Any, w: Any) -> None:
     if k.dtype.kind == "c":
         phases = masked(np.eye(k.shape[-1], dtype=bool), np.imag(k))
         _independent(name, "the phases of complex vectors", phases, _weights(k, g, w))
-    if np.sum(memory(same)) > memory(same[..., 0]).size:
+    if some_repeated(same):
         _independent(name, "the vectors of a repeated value", _told_apart(same, k, g, w), _weights(k, g, w))
+
+
+def some_repeated(same: Any) -> bool:
+    """Whether a value is repeated, given which pairs are the same."""
+    return bool(np.any(memory(same & ~np.eye(same.shape[-1], dtype=bool))))
 
 
 def _on_diagonal(x: Any) -> Any:
     """The diagonal matrices of the vectors x."""
     return masked(np.eye(x.shape[-1], dtype=bool), x[..., None, :])
+
+
+# ---- repeated values: what flows to their vectors, differentiated ---------------------------------------------
+# Let B be the vectors of a repeated eigenvalue, and L a loss that does not depend on their choice. A small change E of
+# A turns them to B Q, where Q diagonalises B^H E B, and moves their values by d, its eigenvalues, so that
+# dL = sum_i g_i(Q) d_i with g_i(Q) = dL/dw_i at B Q. Since L is differentiable, g(Q) is the diagonal of Q^H G Q for a
+# Hermitian G, and dL = tr(G B^H E B). The cotangent of w at hand, g(1), is the diagonal of G alone. The rest of G shows
+# in a turn of the vectors: with Q = exp(W), sum_i r_i g_i has the derivative 2 Re sum_(i<j) (r_i - r_j) G_ij W_ji for
+# any r. So these rules differentiate what flows to them. The same holds for singular values: U and V turn together.
+
+
+def _variables(name: str, v: Any) -> None:
+    """Let the walk be run again on Variables, if it runs on arrays."""
+    if not isinstance(v, Variable):
+        raise NeedsVariables(f"{name}: the gradient at a repeated value is found by backward, grad and vjp alone")
+
+
+def _turned(name: str, gw: Any, gvs: Any, vs: Any, same: Any, gradients: Any) -> Any:
+    """G outside its diagonal. Variables gw and gvs are what flows to the values and to the vectors, vs.
+
+    gradients(y, graph) gives those of the scalar y in vs. An error if the loss changes in a turn, to second order, or
+    gw otherwise than a G would let it.
+    """
+    g, n = data_of(gw), same.shape[-1]
+    k = sum([adjoint(v.data) @ data_of(gv) for gv, v in zip(gvs, vs, strict=True)])
+    one = np.eye(n, dtype=bool)
+    rng, pairs = np.random.default_rng(0), same & ~one
+
+    def off_diagonal(r: Any, found: Any) -> Any:
+        m = sum([adjoint(v.data) @ data_of(t) for t, v in zip(found, vs, strict=True)])
+        return masked(pairs, adjoint(m) - m) * _inverse(2 * (r[:, None] - r), one)
+
+    r, other = [np.asarray(rng.permutation(n) + rng.uniform(1.0, 1.5), g.dtype) for _ in range(2)]
+    off, bent = off_diagonal(r, gradients(np.sum(gw * r), False)), gradients(np.sum(gw * other), True)
+    whole = off + _on_diagonal(g)
+    turn = rng.standard_normal((n, n)) + (1j * rng.standard_normal((n, n)) if k.dtype.kind == "c" else 0)
+    turn = masked(pairs, _skew(np.asarray(turn, k.dtype)))
+
+    def second(found: Any) -> Any:
+        """Of what has these gradients: the second derivative along the turn, for each matrix."""
+        along = sum([np.sum(np.real(np.conj(t) * (v @ turn))) for t, v in zip(found, vs, strict=True)])
+        pairs = zip(gradients(along, False), vs, strict=True)
+        return sum([np.sum(np.real(np.conj(t) * (v.data @ turn)), axis=(-2, -1), keepdims=True) for t, v in pairs])
+
+    expected = whole @ turn @ turn + turn @ turn @ whole - 2 * turn @ whole @ turn
+    excess = second(bent) - np.sum(other * np.real(diagonal(expected)), -1)[..., None, None]
+    wrong = np.abs(masked(pairs, _skew(k))) + np.abs(off - off_diagonal(other, bent))
+    wrong = wrong + (np.abs(second(gvs)) + np.abs(excess)) / n**3
+    scale = np.abs(k) + np.abs(whole)
+    if k.dtype.kind == "c":
+        _independent(name, "the phases of complex vectors", masked(one, np.imag(k)), scale)
+    _independent(name, "the vectors of a repeated value", wrong, scale)
+    return off
+
+
+def _gradient_in(y: Any, v: Variable, graph: bool = False) -> Any:
+    """The gradient of the real scalar y in v, one of the results of a call."""
+    made = v._node
+    places = []
+    if isinstance(y, Variable) and y._node is not None:
+        history = reverse.history([y._node], made.p.serial)
+        places = [n for n in history if isinstance(n, Pick) and n.p is made.p and n.k == made.k]
+    if not places:
+        return v.data * 0
+    one = np.ones((), y.dtype)
+    found = reverse.pull([y._node], [wrap(one, None) if graph else one], places, graph)
+    return sum([t for t in found if t is not None], v.data * 0)
+
+
+def _last(name: str, t: Any, same: Any, *sources: Any) -> Any:
+    """t; at a repeated value without a derivative: its formula is that of the point alone."""
+    if not isinstance(t, Variable) or not some_repeated(same):
+        return t
+    error = np.linalg.LinAlgError(f"{name}: there is no second derivative here at a repeated value")
+    return wrap(t._data, Once(error, (t._node, *[x._node for x in sources if isinstance(x, Variable)])))
 
 
 # ---- Hermitian eigenvalues and eigenvectors (Giles 2008) ----------------------------------------------------
@@ -215,9 +297,13 @@ def _on_diagonal(x: Any) -> Any:
 def _pull_eigh(gs: Any, zs: Any, _x: Any, *, UPLO: str) -> Any:
     w, v = zs
     gw, k, same = np.real(gs[0]), adjoint(v) @ _like(gs[1], v), repeated(w)
-    _check_choice("eigh", same, k, gw, w)
     inside = _on_diagonal(gw) + _inverse_gaps(w, same) * k
-    return _folded(v @ inside @ adjoint(v), UPLO.upper())
+    if not some_repeated(same):
+        _check_choice("eigh", same, k, gw, w)
+        return _folded(v @ inside @ adjoint(v), UPLO.upper())
+    _variables("eigh", v)
+    inside = inside + _turned("eigh", gw, [_like(gs[1], v)], [v], same, lambda y, graph: [_gradient_in(y, v, graph)])
+    return _last("eigh", _folded(v @ inside @ adjoint(v), UPLO.upper()), same, *gs)
 
 
 def _push_eigh(t: Any, zs: Any, _x: Any, *, UPLO: str) -> Any:
@@ -235,27 +321,30 @@ _eigh = several("eigh", lambda x, *, UPLO: np.linalg.eigh(x, UPLO), (_pull_eigh,
 def eigh(a: Any, UPLO: str = "L") -> Any:
     """`numpy.linalg.eigh` for arrays and Variables. Differentiable; the gradient is of the triangle that NumPy reads.
 
-    With repeated eigenvalues, for losses that do not depend on the choice of eigenvectors; an error otherwise.
+    With repeated eigenvalues, first derivatives in reverse mode of losses that do not depend on the choice of
+    eigenvectors (a function of the matrix, a projection); an error otherwise.
     """
     return _eigh(a, UPLO=UPLO)
 
 
 def _push_eigvalsh(t: Any, z: Any, x: Any, UPLO: Any = "L") -> Any:
-    v = np.linalg.eigh(x, UPLO)[1]
-    return _shared(np.real(diagonal(adjoint(v) @ _completed(t, UPLO.upper()) @ v)), repeated(z))
+    v, same = np.linalg.eigh(x, UPLO)[1], repeated(z)
+    tz = _shared(np.real(diagonal(adjoint(v) @ _completed(t, UPLO.upper()) @ v)), same)
+    return _last("eigvalsh", tz, same)
 
 
 @linear(np.linalg.eigvalsh, push=_push_eigvalsh, holomorphic=False)
 def eigvalsh(g: Any, z: Any, x: Any, UPLO: Any = "L") -> Any:
-    v = np.linalg.eigh(x, UPLO)[1]
-    return _folded((v * _shared(np.real(g), repeated(z))[..., None, :]) @ adjoint(v), UPLO.upper())
+    v, same = np.linalg.eigh(x, UPLO)[1], repeated(z)
+    t = _folded((v * _shared(np.real(g), same)[..., None, :]) @ adjoint(v), UPLO.upper())
+    return _last("eigvalsh", t, same)
 
 
 # ---- eigenvalues and eigenvectors of any square matrix, these of length 1 (Giles 2008) ----------------------
 
 
 def _check_defective(name: str, same: Any, v: Any) -> None:
-    if np.sum(same) > same[..., 0].size:
+    if some_repeated(same):
         s = np.linalg.svdvals(data_of(v))
         if np.any(memory(s[..., -1] <= 100 * s.shape[-1] * np.finfo(s.dtype).eps * s[..., 0])):
             raise np.linalg.LinAlgError(
@@ -271,8 +360,19 @@ def _pull_eig(gs: Any, zs: Any, x: Any) -> Any:
     across = k - (vh @ v) * along  # a change of length does not show
     _check_defective("eig", same, v)
     _check_choice("eig", same, across + masked(np.eye(w.shape[-1], dtype=bool), along), gw, w)
+    if some_repeated(same):
+        _variables("eig", v)
+        r = np.asarray(np.arange(1, w.shape[-1] + 1) * (1 + 0.5j if gw.dtype.kind == "c" else 1), gw.dtype)
+        turns = adjoint(v.data) @ _gradient_in(np.sum(np.real(np.conj(r) * gw)), v)
+        turns = turns - (adjoint(v.data) @ v.data) * np.real(diagonal(turns))[..., None, :]
+        _independent(
+            "eig",
+            "the vectors of a repeated value",
+            masked(same, turns),
+            np.abs(data_of(k)) + np.abs(data_of(gw))[..., None, :],
+        )
     inside = _on_diagonal(gw) + np.conj(_inverse_gaps(w, same)) * across
-    return _like(np.linalg.solve(vh, inside @ vh), x)
+    return _last("eig", _like(np.linalg.solve(vh, inside @ vh), x), same, *gs)
 
 
 def _push_eig(t: Any, zs: Any, _x: Any) -> Any:
@@ -280,7 +380,7 @@ def _push_eig(t: Any, zs: Any, _x: Any) -> Any:
     change, same = np.linalg.solve(v, t @ v), repeated(w)
     tw = diagonal(change)
     _check_defective("eig", same, v)
-    if np.sum(same) > same[..., 0].size:
+    if some_repeated(same):
         apart = _told_apart(same, data_of(change), data_of(tw), data_of(w) * 0)
         _independent("eig in forward mode", "the vectors of a repeated value", apart, change)
     tv = v @ (_inverse_gaps(w, same) * change)
@@ -292,12 +392,18 @@ _eig = several("eig", np.linalg.eig, (_pull_eig,), (_push_eig,))
 
 @implements(np.linalg.eig)
 def eig(a: Any) -> Any:
-    """`numpy.linalg.eig` for arrays and Variables. Differentiable, as `eigh` is."""
+    """`numpy.linalg.eig` for arrays and Variables. Differentiable.
+
+    With repeated eigenvalues, for losses to which all their vectors count alike (a trace, those of other values); an
+    error otherwise.
+    """
     return _eig(a)
 
 
 def _nearest(w: Any, z: Any) -> Any:
     """For each of w where it is among z, which holds the same values, perhaps in another order."""
+    if not w.size:
+        return np.zeros(w.shape, np.intp)
     return np.argmin(np.abs(data_of(w)[..., :, None] - data_of(z)[..., None, :]), axis=-1)
 
 
@@ -309,7 +415,8 @@ def taken(x: Any, places: Any) -> Any:
 def _push_eigvals(t: Any, z: Any, x: Any) -> Any:
     w, v = np.linalg.eig(x)
     _check_defective("eigvals", repeated(w), v)
-    return taken(_shared(diagonal(np.linalg.solve(v, t @ v)), repeated(w)), _nearest(z, w))
+    tz = taken(_shared(diagonal(np.linalg.solve(v, t @ v)), repeated(w)), _nearest(z, w))
+    return _last("eigvals", tz, repeated(w))
 
 
 @linear(np.linalg.eigvals, push=_push_eigvals, holomorphic=False)
@@ -317,7 +424,7 @@ def eigvals(g: Any, z: Any, x: Any) -> Any:
     w, v = np.linalg.eig(x)
     _check_defective("eigvals", repeated(w), v)
     gw = taken(_shared(_like(g, z), repeated(z)), _nearest(w, z))
-    return _like(np.linalg.solve(adjoint(v), gw[..., None] * adjoint(v)), x)
+    return _last("eigvals", _like(np.linalg.solve(adjoint(v), gw[..., None] * adjoint(v)), x), repeated(w))
 
 
 # ---- singular values and vectors ----------------------------------------------------------------------------
@@ -330,6 +437,12 @@ def _divisors(s: Any) -> tuple[Any, Any, Any, Any]:
     same, zero = repeated(s), vanishing(s)
     both = zero[..., None, :] & zero[..., :, None]
     return same, zero, _inverse_gaps(s, same), _inverse(s[..., None, :] + s[..., :, None], both)
+
+
+def _apart_from_zero(s: Any) -> Any:
+    """The repeated singular values other than 0."""
+    zero = vanishing(s)
+    return repeated(s) & ~(zero[..., None, :] & zero[..., :, None]) | np.eye(s.shape[-1], dtype=bool)
 
 
 def _check_svd(name: str, same: Any, zero: Any, both: Any, apart: Any, g: Any, s: Any) -> None:
@@ -361,14 +474,30 @@ def _pull_svd(gs: Any, zs: Any, x: Any, *, full_matrices: Any) -> Any:
     uk, vk = u[..., :k], v[..., :k]
     ku, kv = adjoint(uk) @ gu[..., :k], adjoint(vk) @ gv[..., :k]
     same, zero, gaps, sums = _divisors(s)
-    _check_svd("svd", same, zero, ku + kv, ku - kv, g, s)
     inside = _on_diagonal(g) + (gaps * _skew(ku + kv) + sums * _skew(ku - kv)) / 2
+    _check_svd("svd", same & ~_apart_from_zero(s) | np.eye(k, dtype=bool), zero, ku + kv, ku - kv, g, s)
+    if some_repeated(same):
+        _variables("svd", u)
+
+        def gradients(y: Any, graph: bool) -> Any:
+            return _gradient_in(y, zs[0], graph)[..., :k], adjoint(_gradient_in(y, zs[2], graph))[..., :k]
+
+        inside = inside + _turned("svd", g, [gu[..., :k], gv[..., :k]], [uk, vk], _apart_from_zero(s), gradients)
+        for t in gradients(np.sum(g * np.arange(1, k + 1, dtype=g.dtype)), False):
+            _independent(
+                "svd",
+                "the vectors of a singular value 0",
+                masked(zero[..., None, :], t),
+                np.abs(data_of(g))[..., None, :],
+            )
     inverse = _inverse(s, zero)[..., None, :]
     left = uk @ inside
     if m > k:
         left = left + _beyond(u, gu, ku, zero) * inverse
     g_x = left @ adjoint(vk)
-    return g_x if n == k else g_x + uk @ adjoint(_beyond(v, gv, kv, zero) * inverse)
+    return _last(
+        "svd", g_x if n == k else g_x + uk @ adjoint(_beyond(v, gv, kv, zero) * inverse), _apart_from_zero(s), *gs
+    )
 
 
 def _moved(u: Any, change: Any, rotation: Any, inverse: Any) -> Any:
@@ -421,10 +550,12 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
 
 def _push_svdvals(t: Any, z: Any, x: Any) -> Any:
     u, _, vh = np.linalg.svd(x, full_matrices=False)
-    return _shared(np.real(diagonal(adjoint(u) @ t @ adjoint(vh))), repeated(z)) * ~vanishing(z)
+    tz = _shared(np.real(diagonal(adjoint(u) @ t @ adjoint(vh))), repeated(z)) * ~vanishing(z)
+    return _last("svdvals", tz, _apart_from_zero(z))
 
 
 @linear(np.linalg.svdvals, push=_push_svdvals, holomorphic=False)
 def svdvals(g: Any, z: Any, x: Any) -> Any:
     u, _, vh = np.linalg.svd(x, full_matrices=False)
-    return (u * (_shared(np.real(g), repeated(z)) * ~vanishing(z))[..., None, :]) @ vh  # the kink at 0: 0
+    t = (u * (_shared(np.real(g), repeated(z)) * ~vanishing(z))[..., None, :]) @ vh  # the kink at 0: 0
+    return _last("svdvals", t, _apart_from_zero(z))

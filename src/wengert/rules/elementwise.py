@@ -53,7 +53,7 @@ def _power_x(g: Any, _z: Any, x: Any, y: Any) -> Any:
 
 
 def _power_y(g: Any, z: Any, x: Any, _y: Any) -> Any:
-    return g * (z * np.log(np.where(z == 0, 1, x)))  # 0**y is 0 on both sides of y > 0
+    return g * (z * np.log(np.where(z == 0, z.dtype.type(1), x)))  # 0**y is 0 on both sides of y > 0
 
 
 power = elementwise(np.power, _power_x, _power_y, domain=((0.3, 2.0), (-2.0, 2.0)))

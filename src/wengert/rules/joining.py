@@ -223,7 +223,7 @@ def resize(a: Any, new_shape: Any) -> Any:
     size = int(np.prod(shape))
     if not a.size or not size:
         return np.resize(data_of(a), shape)
-    return tile(a.reshape(-1), -(-size // a.size))[:size].reshape(shape)
+    return np.concatenate([a.reshape(-1)] * -(-size // a.size))[:size].reshape(shape)
 
 
 # ---- turning ------------------------------------------------------------------------------------------------
@@ -405,7 +405,7 @@ def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
 def outer(a: Any, b: Any, out: Any = None) -> Any:
     """`numpy.outer` for arrays and Variables. Differentiable."""
     no_out("outer", out)
-    return as_array(a).reshape(-1, 1) * as_array(b).reshape(1, -1)
+    return np.ravel(as_array(a))[:, None] * np.ravel(as_array(b))[None, :]
 
 
 @implements(np.linalg.outer)

@@ -11,6 +11,7 @@ from ..batching.array import any_array
 from ..declare import general, implements, product
 from ..operation import spread, unbroadcast
 from .indexing import put
+from .reductions import computed_in
 
 # ---- matmul: the engine undoes the broadcasting of the batch axes -------------------------------------------
 
@@ -96,7 +97,13 @@ dot = product(np.dot, _dot_x, _dot_y, lambda t, _z, _x, y: np.dot(t, y), lambda 
 # ---- einsum -------------------------------------------------------------------------------------------------
 
 
-def _einsum_pull(i: int, g: Any, _z: Any, xs: Any, *, terms: Any, output: str, **_: Any) -> Any:
+def _computed_in(xs: Any, dtype: Any = None, **_: Any) -> list[Any]:
+    """The operands as einsum with `dtype=` computes with them."""
+    return [x if type(x) in (int, float, complex) else computed_in(x, dtype) for x in xs]
+
+
+def _einsum_pull(i: int, g: Any, _z: Any, xs: Any, *, terms: Any, output: str, options: Any, **_: Any) -> Any:
+    xs = _computed_in(xs, **options)
     x, term = xs[i], terms[i]
     others = [(t, y) for k, (t, y) in enumerate(zip(terms, xs, strict=True)) if k != i]
     letters = "".join(dict.fromkeys(term))
@@ -112,8 +119,9 @@ def _einsum_pull(i: int, g: Any, _z: Any, xs: Any, *, terms: Any, output: str, *
     return put(t, x.shape, tuple([places[letters.index(c)] for c in term]))
 
 
-def _einsum_push(i: int, t: Any, _z: Any, xs: Any, *, terms: Any, output: str, **_: Any) -> Any:
-    return np.einsum(",".join(terms) + "->" + output, *xs[:i], t, *xs[i + 1 :])
+def _einsum_push(i: int, t: Any, _z: Any, xs: Any, *, terms: Any, output: str, options: Any, **_: Any) -> Any:
+    xs = _computed_in([*xs[:i], t, *xs[i + 1 :]], **options)
+    return np.einsum(",".join(terms) + "->" + output, *xs)
 
 
 _einsum = general(
@@ -149,7 +157,11 @@ def einsum(*operands: Any, out: Any = None, **options: Any) -> Any:
             return np.einsum(*[part for pair in zip(xs, lists, strict=True) for part in pair], *target, **options)
 
     terms, output = _explicit(subscripts, [np.ndim(x) for x in arrays])
-    return _einsum(*arrays, terms=terms, output=output, call=call, options=options)
+    y = _einsum(*arrays, terms=terms, output=output, call=call, options=options)
+    if options.get("dtype") is not None and y.dtype.kind == "c" and np.dtype(options["dtype"]).kind != "c":
+        del options["dtype"]  # NumPy overlooks it where the result is a view
+        y = _einsum(*arrays, terms=terms, output=output, call=call, options=options)
+    return y
 
 
 def _letters(places: Any) -> str:

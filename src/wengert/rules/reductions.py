@@ -54,6 +54,11 @@ def selected(g: Any, where: Any) -> Any:
     return g if everywhere(where) else np.where(data_of(where), g, 0)
 
 
+def computed_in(x: Any, dtype: Any) -> Any:
+    """x as a function with `dtype=` computes with it: a complex one may lose its imaginary part."""
+    return np.real(x) if dtype is not None and x.dtype.kind == "c" and np.dtype(dtype).kind == "f" else x
+
+
 # ---- sums and means -----------------------------------------------------------------------------------------
 
 
@@ -98,15 +103,16 @@ def _degrees(x: Any, axis: Any, ddof: Any, correction: Any, where: Any = True) -
     return np.where(n == 0, np.nan, n).astype(np.real(x).dtype)
 
 
-def _centred(x: Any, axis: Any, where: Any) -> Any:
+def _centred(x: Any, axis: Any, where: Any, dtype: Any) -> Any:
+    m = computed_in(x, dtype)  # NumPy's mean; what it is taken from stays complex
     if everywhere(where):
-        return x - np.mean(x, axis, keepdims=True)
-    return selected(x - np.mean(x, axis, keepdims=True, where=where), where)
+        return x - np.mean(m, axis, keepdims=True)
+    return selected(x - np.mean(m, axis, keepdims=True, where=where), where)
 
 
 def _push_var(t, z, x, axis=None, dtype=None, ddof=0, keepdims=False, correction=None, where=True):  # type: ignore[no-untyped-def]
     n = _degrees(x, axis, ddof, correction, where)
-    along = np.sum(np.real(np.conj(_centred(x, axis, where)) * t), axis, keepdims=True) * (2 / n)
+    along = np.sum(np.real(np.conj(_centred(x, axis, where, dtype)) * t), axis, keepdims=True) * (2 / n)
     return along.reshape(z.shape)
 
 
@@ -123,7 +129,7 @@ def _var(
     where: Any = True,
 ) -> Any:
     n = _degrees(x, axis, ddof, correction, where)
-    return kept(np.real(g), x.shape, axis, keepdims) * (2 / n) * _centred(x, axis, where)
+    return kept(np.real(g), x.shape, axis, keepdims) * (2 / n) * _centred(x, axis, where, dtype)
 
 
 def _push_std(t, z, x, axis=None, dtype=None, ddof=0, keepdims=False, correction=None, where=True):  # type: ignore[no-untyped-def]
@@ -145,7 +151,7 @@ def _std(
     n = _degrees(x, axis, ddof, correction, where)
     # the cotangent of a constant sample is 0: the subgradient of least norm
     g = kept(np.real(g), x.shape, axis, keepdims)
-    return g * _centred(x, axis, where) / nonzero(kept(z, x.shape, axis, keepdims) * n)
+    return g * _centred(x, axis, where, dtype) / nonzero(kept(z, x.shape, axis, keepdims) * n)
 
 
 @composed(np.var, name="var_about")
@@ -206,8 +212,8 @@ def _products_before(x: Any, axis: int) -> Any:
 
 def _products_of_others(x: Any, axis: Any) -> Any:
     """For each element: the product of the others along axis."""
-    if x.size == 0:
-        return x
+    if x.size == 0 or x.ndim == 0:
+        return x if x.ndim else np.ones_like(x)
     if axis is None:
         return _products_of_others(x.reshape(-1), 0).reshape(x.shape)
     if isinstance(axis, tuple):
@@ -231,6 +237,7 @@ def _factors(x: Any, axis: Any, initial: Any, where: Any) -> Any:
 
 
 def _push_prod(t, _z, x, axis=None, dtype=None, keepdims=False, initial=np._NoValue, where=True):  # type: ignore[no-untyped-def]
+    x, t = computed_in(x, dtype), computed_in(t, dtype)
     return np.sum(t * _factors(x, axis, initial, where), axis, keepdims=keeps(keepdims))
 
 
@@ -245,7 +252,7 @@ def prod(
     initial: Any = np._NoValue,
     where: Any = True,
 ) -> Any:
-    return kept(g, x.shape, axis, keepdims) * _factors(x, axis, initial, where)
+    return kept(g, x.shape, axis, keepdims) * _factors(computed_in(x, dtype), axis, initial, where)
 
 
 # ---- the largest and the smallest: k tied winners get 1/k each ----------------------------------------------

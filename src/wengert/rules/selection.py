@@ -69,9 +69,11 @@ def where(condition: Any, *choices: Any) -> Any:
     return _where(*choices, condition=condition)
 
 
+_LOWEST, _HIGHEST = float("-inf"), float("inf")  # stand for a bound that is not given
+
 _clip = general(
     "clip",
-    lambda x, lo, hi: np.clip(x, lo, hi),
+    lambda x, lo, hi: np.clip(x, None if lo is _LOWEST else lo, None if hi is _HIGHEST else hi),
     (
         lambda g, _z, x, lo, hi: np.where((x < lo) | (x > hi), 0, g),
         lambda g, _z, x, lo, hi: np.where((x < lo) & ~(lo > hi), g, 0),
@@ -92,8 +94,4 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: 
     lo, hi = a_min if min is None else min, a_max if max is None else max
     if lo is None and hi is None:
         return positive(a)
-    if lo is None:
-        lo = -np.inf
-    if hi is None:
-        hi = np.inf
-    return _clip(a, lo, hi)
+    return _clip(a, _LOWEST if lo is None else lo, _HIGHEST if hi is None else hi)

@@ -17,15 +17,40 @@ def _reshape(x: Any, shape: Any, order: Any = "C", copy: Any = None) -> Any:
     return x.reshape(shape, order=order) if copy is None else np.reshape(x, shape, order=order, copy=copy)
 
 
-@implements(np.reshape)
 @linear(None, name="reshape", call=_reshape, views=True)  # NumPy 2.0 has another name for the shape
-def reshape(g: Any, _z: Any, x_shape: Any, shape: Any = None, order: Any = "C", copy: Any = None) -> Any:
+def _reshaped(g: Any, _z: Any, x_shape: Any, shape: Any = None, order: Any = "C", copy: Any = None) -> Any:
     return np.reshape(g, x_shape, order=order)
 
 
-@linear(np.ravel, views=True)
-def ravel(g: Any, _z: Any, x_shape: Any, order: Any = "C") -> Any:
+def _in_memory(x: Variable) -> str:
+    """What order="A" means for x: a cotangent need not lie in memory as x does."""
+    return "F" if x.data.flags.fnc else "C"
+
+
+@implements(np.reshape)
+def reshape(a: Any, /, shape: Any = None, order: Any = "C", *, copy: Any = None) -> Any:
+    """`numpy.reshape` for arrays and Variables. Differentiable."""
+    if order == "A" and isinstance(a, Variable):
+        order = _in_memory(a)
+    return _reshaped(a, shape, order) if copy is None else _reshaped(a, shape, order, copy)
+
+
+reshape.node = _reshaped.node  # type: ignore[attr-defined]
+
+
+@linear(None, name="ravel", call=np.ravel, views=True)
+def _ravel(g: Any, _z: Any, x_shape: Any, order: Any = "C") -> Any:
     return np.reshape(g, x_shape, order=order)
+
+
+@implements(np.ravel)
+def ravel(a: Any, order: Any = "C") -> Any:
+    """`numpy.ravel` for arrays and Variables. Differentiable."""
+    if order in ("A", "K") and isinstance(a, Variable):
+        if order == "K" and not a.data.flags.forc:
+            a = transpose(a, np.argsort([-abs(s) for s in a.data.strides], kind="stable"))
+        order = _in_memory(a)
+    return _ravel(a) if order == "C" else _ravel(a, order)
 
 
 @linear(np.transpose, call=lambda x, axes=None: x.transpose(axes), views=True)
@@ -113,8 +138,14 @@ def concatenate(arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = Non
     arrays = list(arrays)
     if not any(isinstance(x, Variable) for x in arrays):
         return np.concatenate(arrays, axis, dtype=dtype, casting=casting)
-    if dtype is not None:
-        return astype(concatenate(arrays, axis), dtype, casting=casting)
+    if dtype is not None or casting != "same_kind":
+        kinds = [np.asarray(data_of(x)).dtype for x in arrays]
+        target = np.result_type(*kinds) if dtype is None else np.dtype(dtype)
+        for i, kind in enumerate(kinds):
+            if not np.can_cast(kind, target, casting):
+                raise TypeError(f"concatenate: array {i} is {kind}, which casting={casting!r} cannot make {target}")
+        if dtype is not None:
+            return astype(concatenate(arrays, axis), dtype, casting="unsafe")
     if axis is None:
         arrays, axis = [ravel(x) if isinstance(x, Variable) else np.ravel(x) for x in arrays], 0
     shapes = [np.shape(data_of(x)) for x in arrays]
@@ -185,7 +216,7 @@ zeros_like, ones_like, empty_like = map(_filled_like, (np.zeros_like, np.ones_li
 def reshape_method(x: Variable, *shape: Any, order: str = "C", copy: bool | None = None) -> Variable:
     """`ndarray.reshape`: the shape as one tuple or as separate integers."""
     shape = shape[0] if len(shape) == 1 and not isinstance(shape[0], (int, np.integer)) else shape
-    return reshape(x, shape) if order == "C" and copy is None else reshape(x, shape, order=order, copy=copy)
+    return _reshaped(x, shape) if order == "C" and copy is None else reshape(x, shape, order, copy=copy)
 
 
 def transpose_method(x: Variable, *axes: Any) -> Variable:

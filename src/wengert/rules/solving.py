@@ -310,7 +310,7 @@ def matrix_power(a: Any, n: Any) -> Any:
 
 def _power(a: Any, n: int) -> Any:
     if n == 0:
-        return np.where(True, np.eye(a.shape[-1], dtype=a.dtype), a)
+        return np.where(True, np.eye(a.shape[-1], dtype=a.dtype), a).astype(a.dtype, copy=False)
     if n < 0:
         a, n = np.linalg.inv(a), -n
     if n == 3:

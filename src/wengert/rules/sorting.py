@@ -265,7 +265,7 @@ def _declare_quantile(function: Any, skip_nan: bool) -> Any:
         a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None
     ):
         refuse_out(name, out)
-        if skip_nan and np.ndim(q) > 1 and isinstance(axis, tuple) and len(axis) > 1:
+        if skip_nan and np.ndim(q) > 1 and isinstance(axis, tuple) and len(axis) != 1:
             raise TypeError(f"{name}: NumPy mixes up the axes of q= with 2 axes where axis= is a tuple; use a 1-D q")
         q = q if method in _CONTINUOUS else data_of(q)  # the others jump: like np.floor, they have no derivative in q
         return op(a, q, axis=axis, method=method, keepdims=keepdims, weights=data_of(weights))

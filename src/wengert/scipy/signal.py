@@ -13,7 +13,6 @@ except ImportError as error:
 
 from .. import declare
 from ..batching.array import any_array
-from ..variable import Variable
 from .composing import apart, composed
 from .signal_more import (
     constant as _constant,
