@@ -49,10 +49,9 @@ def backward(y: Variable, retain_graph: bool = True, create_graph: bool = False)
     Raises:
         RuntimeError: y is a constant, or its graph was freed.
     """
-    node, given = y._node, getattr(getattr(y._node, "info", None), "seed", None)
-    if node is None:
+    if (node := y._node) is None:
         raise RuntimeError(_why_constant(y))
-    seed = _ones(y._data) if given is None else data_of(given)
+    seed = _ones(y._data) if (given := getattr(getattr(node, "info", None), "seed", None)) is None else data_of(given)
     if create_graph:
         seed = given if isinstance(given, Variable) else wrap(seed, None)
         order = _differentiable_walk(history((node,)), seed)
