@@ -540,14 +540,17 @@ def as_data(data: Any, what: str = "data") -> Any:
 
 
 def _as_ndarray(data: Any, what: str) -> ndarray:
-    """The array of a subclass (a memmap, a record array), if its operators are those of ndarray."""
+    """The array of a subclass (a memmap, a record array), if its operators are those of ndarray.
+
+    One that sees NumPy's calls itself stays what it is: it speaks NumPy's protocols.
+    """
     cls = type(data)
-    if cls.__mul__ is not ndarray.__mul__ or cls.__array_ufunc__ is not ndarray.__array_ufunc__:
+    if cls.__mul__ is not ndarray.__mul__:
         raise TypeError(
             f"{what} is a {cls.__module__}.{cls.__name__}, whose operators are not those of an ndarray: pass "
             "np.asarray(...) of it, or .filled(...) of a masked array"
         )
-    return np.asarray(data)
+    return data if cls.__array_ufunc__ is not ndarray.__array_ufunc__ else np.asarray(data)
 
 
 def as_cotangent(g: Any, dtype: np.dtype[Any]) -> Any:
