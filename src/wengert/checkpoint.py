@@ -35,8 +35,8 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 
     Raises:
         TypeError: f writes to one of its arguments.
-        RuntimeError: in a derivative, if f gives another result than before, reads other Variables, or an array that it
-            read (an argument, or the data of a Variable in the closure) was changed in place.
+        RuntimeError: in a derivative, if f computes something else than before, reads other Variables, or an array that
+            it read (an argument, a constant, the data of a Variable in the closure) was changed in place.
 
     Example:
         >>> def stretch(x):
@@ -94,6 +94,7 @@ class _Run:
         inner = [n for n in reverse.history(self.ys, self.since) if n not in own]
         outside = [p for n in inner for p in n.parents if p is not None and p.serial < self.since]
         self.outside = list(dict.fromkeys(outside))
+        self.constants = hash(tuple([_constants(n) for n in inner]))
 
 
 def _tracked(v: Any) -> bool:
@@ -104,10 +105,20 @@ def _name(f: Any) -> str:
     return getattr(f, "__qualname__", type(f).__name__)
 
 
+def _constants(n: Any) -> tuple[Any, ...]:
+    """A node's operation, and fingerprints of what its rules read that no Variable holds."""
+    pairs = zip(n.parents, n.saved()[1:], strict=False)
+    read = [x for p, x in pairs if p is None], getattr(n, "args", ()), list(getattr(n, "kwargs", {}).values())
+    return type(n).__name__, *[fingerprint(np.asarray(x)) for x in tree.leaves(read) if isinstance(x, _values)]
+
+
+_values = (ndarray, generic, float, int, complex)
+
+
 class Checkpoint(Node):
     """A call whose intermediate results were dropped. Its parents are the arguments, then what the closure holds."""
 
-    __slots__ = ("closure", "f", "given", "parents", "random", "structure", "zs")
+    __slots__ = ("closure", "constants", "f", "given", "parents", "random", "structure", "zs")
 
     def __init__(
         self, f: Any, structure: tree.Structure, leaves: list[Any], sources: list[Any], run: _Run, random: list[Any]
@@ -119,6 +130,7 @@ class Checkpoint(Node):
         self.parents = (*sources, *run.outside)
         self.given = [self._own(x, p) for x, p in zip(leaves, sources, strict=True)]
         self.zs = run.zs
+        self.constants = run.constants
         held = [(p, p.info.handle()) for p in run.outside if isinstance(p, Leaf)]
         self.closure = [(p, weakref.ref(v), _print(v)) for p, v in held if v is not None]
 
@@ -156,10 +168,11 @@ class Checkpoint(Node):
                 f"checkpoint: {_name(self.f)} read other Variables when it was run again, so that its derivative would "
                 "be wrong; pass them as arguments"
             )
-        if len(run.zs) != len(self.zs) or not all(map(_same, run.zs, self.zs)):
+        same = len(run.zs) == len(self.zs) and all(map(_same, run.zs, self.zs))
+        if not same or run.constants != self.constants:
             raise RuntimeError(
-                f"checkpoint: {_name(self.f)} gave another result when it was run again, so that its derivative would "
-                "be wrong. It drew random numbers from a generator that is no argument, or read something that has "
+                f"checkpoint: {_name(self.f)} computed something else when it was run again, so that its derivative "
+                "would be wrong. It drew random numbers from a generator that is no argument, or read something that has "
                 "changed; make that an argument"
             )
         return run
