@@ -172,8 +172,8 @@ class Checkpoint(Node):
         if not same or run.constants != self.constants:
             raise RuntimeError(
                 f"checkpoint: {_name(self.f)} computed something else when it was run again, so that its derivative "
-                "would be wrong. It drew random numbers from a generator that is no argument, or read something that has "
-                "changed; make that an argument"
+                "would be wrong. It drew random numbers from a generator that is no argument, or read something that "
+                "has changed; make that an argument"
             )
         return run
 
