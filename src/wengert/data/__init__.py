@@ -1,8 +1,8 @@
 """Data: sets of it, batches, transforms, and files.
 
-    train, test = wg.data.random_split(wg.data.digits(), [2, 1], seed=0)
-    for images, labels in wg.data.DataLoader(train, batch_size=32, shuffle=True, seed=0):
-        ...
+train, test = wg.data.random_split(wg.data.digits(), [2, 1], seed=0)
+for images, labels in wg.data.DataLoader(train, batch_size=32, shuffle=True, seed=0):
+    ...
 """
 
 from .cache import cache_folder as cache_folder, fetch as fetch

@@ -43,7 +43,7 @@ class DataLoader:
     Example:
         >>> loader = wg.data.DataLoader(range(5), batch_size=2, shuffle=True, seed=0)
         >>> [batch.tolist() for batch in loader]
-        [[4, 1], [0, 2], [3]]
+        [[0, 3], [2, 1], [4]]
         >>> len(loader)
         3
     """

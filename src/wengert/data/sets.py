@@ -84,7 +84,7 @@ def mnist(train: bool = True, folder: str | os.PathLike[str] | None = None) -> A
 
 
 def fashion_mnist(train: bool = True, folder: str | os.PathLike[str] | None = None) -> ArrayDataset:
-    """Fashion-MNIST: 60,000 pictures of clothes to learn from, or 10,000 for the test: (28, 28) bytes, and labels 0 to 9.
+    """Fashion-MNIST: 60,000 pictures of clothes to learn from, or 10,000 for the test: (28, 28) bytes, labels 0 to 9.
 
     Args:
         folder: with the four IDX files, packed by gzip or not; by default, those of Debian's package

@@ -34,11 +34,11 @@ def written(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     So at any moment, a crash or a power cut included, there is the old file or the new one, and never a part.
 
     Example:
-        >>> import os, tempfile
-        >>> path = os.path.join(tempfile.mkdtemp(), "notes")
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "notes")
         >>> with wg.data.written(path) as file:
         ...     _ = file.write(b"whole")
-        >>> open(path, "rb").read()
+        >>> path.read_bytes()
         b'whole'
     """
     path = Path(path)
@@ -184,7 +184,8 @@ def load_npz(path: str | os.PathLike[str]) -> dict[str, ndarray]:
         {'layer.weight': array([1., 1.])}
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file:  # NumPy leaves a damaged file open that it has opened itself
+            archive = np.load(file, allow_pickle=False)
             if isinstance(archive, ndarray):
                 raise ValueError("it holds one array; read it with np.load")
             return {name: archive[name] for name in archive.files}

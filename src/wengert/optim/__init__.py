@@ -1,9 +1,9 @@
 """Optimisers, which change parameters in place by their gradients; learning rates, clipping and averages beside them.
 
-    opt = wg.optim.Adam(model.parameters(), lr=1e-3)
-    opt.zero_grad()
-    loss.backward()
-    opt.step()
+opt = wg.optim.Adam(model.parameters(), lr=1e-3)
+opt.zero_grad()
+loss.backward()
+opt.step()
 """
 
 from .adam import LAMB as LAMB, Adam as Adam, AdamW as AdamW, Lion as Lion, NAdam as NAdam

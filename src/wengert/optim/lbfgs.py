@@ -201,7 +201,13 @@ class Point(NamedTuple):
 
 
 def strong_wolfe(
-    phi: Callable[[float], Point], start: Point, t: float, d_max: float, max_calls: int, c1: float = 1e-4, c2: float = 0.9
+    phi: Callable[[float], Point],
+    start: Point,
+    t: float,
+    d_max: float,
+    max_calls: int,
+    c1: float = 1e-4,
+    c2: float = 0.9,
 ) -> tuple[Point, int]:
     """A length that fulfils the strong Wolfe conditions, or the best one in `max_calls`; and how many calls it took."""
     before, new = start, phi(t)

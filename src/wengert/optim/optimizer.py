@@ -283,7 +283,8 @@ class Optimizer:
 
     def _slot(self, p: Any) -> Slot:
         if id(p) not in self._slots:
-            raise ValueError(f"{self._name}: {describe(p) if isinstance(p, Variable) else p!r} is none of its parameters")
+            what = describe(p) if isinstance(p, Variable) else repr(p)
+            raise ValueError(f"{self._name}: {what} is none of its parameters")
         return self._slots[id(p)]
 
     def _named(self, params: Any) -> Iterator[tuple[str, Any]]:
@@ -310,7 +311,9 @@ class Optimizer:
             raise ValueError(f"{self._name}: parameter {name!r} has read-only data; give it a copy")
         eps = options.get("eps")
         if eps and not p.dtype.type(eps):
-            raise ValueError(f"{self._name}: eps={eps} is zero in {p.dtype}, the dtype of parameter {name!r}; take 1e-4")
+            raise ValueError(
+                f"{self._name}: eps={eps} is zero in {p.dtype}, the dtype of parameter {name!r}; take 1e-4"
+            )
 
     def _checked(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Options as plain Python numbers, so that they never promote a dtype."""
