@@ -136,7 +136,7 @@ def collate(samples: Sequence[Any]) -> Any:
         raise ValueError("collate: no items")
     first, built = tree.flatten(samples[0])
     rows = [first, *[tree.match(built, s, f"collate: item {i}") for i, s in enumerate(samples[1:], 1)]]
-    stacked = []
+    stacked: list[Any] = []
     for path, column in zip(built.paths(), zip(*rows, strict=True), strict=True):
         if isinstance(column[0], (str, bytes)):
             stacked.append(list(column))

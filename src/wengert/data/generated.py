@@ -63,7 +63,7 @@ def sine(n: int = 100, noise: float = 0.1, seed: Any = 0) -> ArrayDataset:
 
 
 def sequences(n: int = 1000, length: int = 50, step: float = 0.1, noise: float = 0.0, seed: Any = 0) -> ArrayDataset:
-    """Pieces of a sine curve for models of sequences: `length` numbers, and the same moved on by one; shape (length, 1).
+    """Pieces of a sine curve for models of sequences: `length` numbers, and those moved on by one; shape (length, 1).
 
     The curve has n numbers, `step` radians apart.
     """

@@ -234,7 +234,7 @@ class Text:
 
 
 def python_topics(length: int = 128, stride: int | None = None) -> Text:
-    """The help texts of Python itself (`pydoc_data.topics`), as characters: see `Text`. About 700,000 of them.
+    """The help texts of Python itself (`pydoc_data.topics`), as characters: see `Text`. About 465,000.
 
     They change a little with Python's version. Licence: that of Python.
 

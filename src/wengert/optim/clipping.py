@@ -69,7 +69,7 @@ def clip_grad_value(params: Any, clip_value: float) -> None:
 
 def _norm(g: Any, order: float) -> float:
     """In double precision, block by block."""
-    parts = []
+    parts: list[Any] = []
     per_block = max(1, BLOCK // (g[:1].size or 1)) if g.ndim else 1
     for i in range(0, len(g) if g.ndim else 1, per_block):
         block = np.abs(g[i : i + per_block] if g.ndim else g).astype(np.float64, copy=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -97,7 +98,7 @@ class LBFGS(Optimizer):
             if options["line_search_fn"] is not None:
                 start = [p.copy() for p in self._arrays()]
                 found, calls = strong_wolfe(
-                    lambda t, start=start, d=d: self._evaluate(closure, start, t, d),
+                    partial(self._evaluate, closure, start, d),
                     Point(0.0, loss, g, slope),
                     t,
                     _largest(d),
@@ -146,10 +147,11 @@ class LBFGS(Optimizer):
         y, s = g - memory["gradient"], memory["d"] * memory["t"]
         ys = float(y @ s)
         if ys > 1e-10:
-            for kept, new in ((self._s, s), (self._y, y), (self._rho, 1.0 / ys)):
+            pairs: tuple[tuple[list[Any], Any], ...] = ((self._s, s), (self._y, y), (self._rho, 1.0 / ys))
+            for kept, new in pairs:
                 if len(kept) == options["history_size"]:
-                    kept.pop(0)  # type: ignore[attr-defined]
-                kept.append(new)  # type: ignore[attr-defined]
+                    kept.pop(0)
+                kept.append(new)
             memory["scale"] = ys / float(y @ y)
         q, alphas = -g, []
         for s, y, rho in zip(reversed(self._s), reversed(self._y), reversed(self._rho), strict=True):
@@ -160,7 +162,7 @@ class LBFGS(Optimizer):
             q += (alpha - float(y @ q) * rho) * s
         return q
 
-    def _evaluate(self, closure: Callable[[], Any], start: list[ndarray], t: float, d: ndarray) -> Point:
+    def _evaluate(self, closure: Callable[[], Any], start: list[ndarray], d: ndarray, t: float) -> Point:
         """The loss and gradient at `start + t * d`; the parameters end at `start`."""
         self._move(t, d)
         loss, g = _number(closure()), self._gather()
