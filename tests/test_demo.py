@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wengert.demo.digits import load_digits
+from wengert.data import digits
 
 ACCURACY = re.compile(r"Test accuracy: ([\d.]+) %")
 LOSS = re.compile(r"epoch +(\d+) of \d+: loss ([\d.]+)")
@@ -186,7 +186,7 @@ def test_reader_that_leaves_early(tmp_path: Path) -> None:
 
 
 def test_digits() -> None:
-    images, labels = load_digits()
+    images, labels = digits().arrays
     assert images.shape == (1797, 8, 8)
     assert labels.shape == (1797,)
     assert images.dtype == labels.dtype == np.uint8

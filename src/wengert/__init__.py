@@ -174,7 +174,15 @@ from .variable import Variable as Variable
 from .vectorizing import vectorize as vectorize
 
 if TYPE_CHECKING:  # imported when first used
-    from . import fft as fft, implicit as implicit, linalg as linalg, polynomial as polynomial, random as random
+    from . import (
+        data as data,
+        fft as fft,
+        implicit as implicit,
+        linalg as linalg,
+        optim as optim,
+        polynomial as polynomial,
+        random as random,
+    )
     from .batching.vmap import vmap as vmap
     from .checkpoint import checkpoint as checkpoint
     from .custom import custom_rule as custom_rule
@@ -201,7 +209,7 @@ amax, amin, permute_dims, concat = max, min, transpose, concatenate
 
 __version__ = "0.1.0"
 
-_NAMESPACES = ("fft", "implicit", "linalg", "polynomial", "random", "scipy")
+_NAMESPACES = ("data", "fft", "implicit", "linalg", "optim", "polynomial", "random", "scipy")
 _LATER = {  # module: what is taken from it when first asked for
     "batching.vmap": ("vmap",),
     "checkpoint": ("checkpoint",),

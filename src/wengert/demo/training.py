@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import wengert as wg
 
-from .digits import load_digits
+from ..data import digits
 from .network import loss, scores, start, update
 
 
@@ -23,7 +23,7 @@ class Training:
     def __init__(self, seed: int = 0, batch: int = 32, rate: float = 0.3) -> None:
         self.rng = np.random.default_rng(seed)
         self.batch, self.rate = batch, rate
-        self.images, self.labels = load_digits()
+        self.images, self.labels = digits().arrays
         self.pixels = self.images.reshape(-1, 64) / 16
         self.test, self.train = np.split(self.rng.permutation(len(self.labels)), [len(self.labels) // 5])
         self.weights = start(self.rng)
