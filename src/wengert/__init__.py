@@ -173,7 +173,7 @@ from .transforms import (
 from .variable import Variable as Variable
 
 if TYPE_CHECKING:  # imported when first used
-    from . import fft as fft, implicit as implicit, linalg as linalg, polynomial as polynomial, random as random
+    from . import fft as fft, implicit as implicit, linalg as linalg, nn as nn, polynomial as polynomial, random as random
     from .batching.vmap import vmap as vmap
     from .checkpoint import checkpoint as checkpoint
     from .custom import custom_rule as custom_rule
@@ -200,7 +200,7 @@ amax, amin, permute_dims, concat = max, min, transpose, concatenate
 
 __version__ = "0.1.0"
 
-_NAMESPACES = ("fft", "implicit", "linalg", "polynomial", "random", "scipy")
+_NAMESPACES = ("fft", "implicit", "linalg", "nn", "polynomial", "random", "scipy")
 _LATER = {  # module: what is taken from it when first asked for
     "batching.vmap": ("vmap",),
     "checkpoint": ("checkpoint",),
