@@ -76,3 +76,55 @@ from .module import (
     Parameter as Parameter,
     functional_call as functional_call,
 )
+from .attention import (
+    KeyValueCache as KeyValueCache,
+    MultiHeadAttention as MultiHeadAttention,
+    attention as attention,
+    causal_mask as causal_mask,
+    rotary_positions as rotary_positions,
+    sinusoidal_positions as sinusoidal_positions,
+)
+from .convolution import (
+    convolution as convolution,
+    convolution_transposed as convolution_transposed,
+)
+from .convolution_layers import (
+    Conv1d as Conv1d,
+    Conv2d as Conv2d,
+    Conv3d as Conv3d,
+    ConvTranspose1d as ConvTranspose1d,
+    ConvTranspose2d as ConvTranspose2d,
+    ConvTranspose3d as ConvTranspose3d,
+)
+from .normalisation import (
+    BatchNorm as BatchNorm,
+    GroupNorm as GroupNorm,
+    InstanceNorm as InstanceNorm,
+    LayerNorm as LayerNorm,
+    RMSNorm as RMSNorm,
+    group_norm as group_norm,
+    layer_norm as layer_norm,
+    rms_norm as rms_norm,
+    standardise as standardise,
+)
+from .pooling import (
+    AdaptiveAvgPool as AdaptiveAvgPool,
+    AdaptiveMaxPool as AdaptiveMaxPool,
+    AvgPool as AvgPool,
+    MaxPool as MaxPool,
+    adaptive_avg_pool as adaptive_avg_pool,
+    adaptive_max_pool as adaptive_max_pool,
+    avg_pool as avg_pool,
+    max_pool as max_pool,
+)
+from .recurrent import (
+    GRU as GRU,
+    LSTM as LSTM,
+    RNN as RNN,
+)
+from .transformer import (
+    TransformerDecoder as TransformerDecoder,
+    TransformerDecoderBlock as TransformerDecoderBlock,
+    TransformerEncoder as TransformerEncoder,
+    TransformerEncoderBlock as TransformerEncoderBlock,
+)
