@@ -6,7 +6,7 @@ import numpy as np
 from rowkit import REAL, Row, row
 
 from wengert import nn
-from wengert.nn import affine, convolution as conv, losses, pooling
+from wengert.nn import affine, convolve as conv, losses, pooling
 
 V, T, E = (4,), (2, 3, 2), (0, 3)
 G1 = conv.Geometry((2,), ((1, 2),), (1,), 1)

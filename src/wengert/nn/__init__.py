@@ -76,7 +76,7 @@ from .module import (
     Parameter as Parameter,
     functional_call as functional_call,
 )
-from .attention import (
+from .attend import (
     KeyValueCache as KeyValueCache,
     MultiHeadAttention as MultiHeadAttention,
     attention as attention,
@@ -84,7 +84,7 @@ from .attention import (
     rotary_positions as rotary_positions,
     sinusoidal_positions as sinusoidal_positions,
 )
-from .convolution import (
+from .convolve import (
     convolution as convolution,
     convolution_transposed as convolution_transposed,
 )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import init
-from .convolution import convolution, convolution_transposed, sizes
+from .convolve import convolution, convolution_transposed, sizes
 from .module import Module, Parameter
 
 

@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from ..declare import linear
 from ..variable import data_of
-from .convolution import Geometry, _inside, _offsets, geometry_of, sizes
+from .convolve import Geometry, _inside, _offsets, geometry_of, sizes
 from .module import Module
 
 # ---- the largest of a window; equal ones share the gradient, as everywhere in Wengert ------------------------

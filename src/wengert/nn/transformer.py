@@ -10,7 +10,7 @@ import numpy as np
 from . import init
 from .activations import relu
 from .affine import Linear
-from .attention import KeyValueCache, MultiHeadAttention
+from .attend import KeyValueCache, MultiHeadAttention
 from .layers import Dropout
 from .module import Module
 from .normalisation import LayerNorm
