@@ -53,7 +53,9 @@ def test_state_dicts():
     wrong = state | {"norm.bias": np.zeros(5), "extra": np.zeros(1)}
     del wrong["norm.weight"]
     kept = b.state_dict()
-    with pytest.raises(ValueError, match=r"(?s)missing: norm.weight.*unexpected: extra.*mis-shaped: norm.bias is \(4,\), got"):
+    with pytest.raises(
+        ValueError, match=r"(?s)missing: norm.weight.*unexpected: extra.*mis-shaped: norm.bias is \(4,\), got"
+    ):
         b.load_state_dict(wrong)
     np.testing.assert_array_equal(b.state_dict()["layers.0.weight"], kept["layers.0.weight"])
     left = b.load_state_dict(wrong, strict=False)

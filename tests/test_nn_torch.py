@@ -181,3 +181,19 @@ def test_other_losses():
     ]  # fmt: skip
     for mine, theirs in cases:
         _loss(mine, theirs, x)
+
+
+def test_ctc():
+    target, times, counts = np.array([[1, 1, 3], [2, 4, 4], [3, 1, 2]]), np.array([7, 6, 7]), np.array([3, 2, 0])
+    for reduction in ("mean", "sum", "none"):
+        _loss(
+            lambda x, r=reduction: nn.ctc_loss(nn.log_softmax(x), target, times, counts, reduction=r),
+            lambda x, r=reduction: F.ctc_loss(
+                F.log_softmax(x, 2).transpose(0, 1),
+                torch.tensor(target),
+                torch.tensor(times),
+                torch.tensor(counts),
+                reduction=r,
+            ),
+            RNG.normal(size=(3, 7, 5)),
+        )

@@ -173,7 +173,14 @@ from .transforms import (
 from .variable import Variable as Variable
 
 if TYPE_CHECKING:  # imported when first used
-    from . import fft as fft, implicit as implicit, linalg as linalg, nn as nn, polynomial as polynomial, random as random
+    from . import (
+        fft as fft,
+        implicit as implicit,
+        linalg as linalg,
+        nn as nn,
+        polynomial as polynomial,
+        random as random,
+    )
     from .batching.vmap import vmap as vmap
     from .checkpoint import checkpoint as checkpoint
     from .custom import custom_rule as custom_rule

@@ -42,6 +42,27 @@ from .affine import (
     embedding as embedding,
     linear as linear,
 )
+from .attend import (
+    KeyValueCache as KeyValueCache,
+    MultiHeadAttention as MultiHeadAttention,
+    attention as attention,
+    causal_mask as causal_mask,
+    rotary_positions as rotary_positions,
+    sinusoidal_positions as sinusoidal_positions,
+)
+from .convolution_layers import (
+    Conv1d as Conv1d,
+    Conv2d as Conv2d,
+    Conv3d as Conv3d,
+    ConvTranspose1d as ConvTranspose1d,
+    ConvTranspose2d as ConvTranspose2d,
+    ConvTranspose3d as ConvTranspose3d,
+)
+from .convolve import (
+    convolution as convolution,
+    convolution_transposed as convolution_transposed,
+)
+from .ctc import ctc_loss as ctc_loss
 from .layers import (
     Activation as Activation,
     Dropout as Dropout,
@@ -75,26 +96,6 @@ from .module import (
     Module as Module,
     Parameter as Parameter,
     functional_call as functional_call,
-)
-from .attend import (
-    KeyValueCache as KeyValueCache,
-    MultiHeadAttention as MultiHeadAttention,
-    attention as attention,
-    causal_mask as causal_mask,
-    rotary_positions as rotary_positions,
-    sinusoidal_positions as sinusoidal_positions,
-)
-from .convolve import (
-    convolution as convolution,
-    convolution_transposed as convolution_transposed,
-)
-from .convolution_layers import (
-    Conv1d as Conv1d,
-    Conv2d as Conv2d,
-    Conv3d as Conv3d,
-    ConvTranspose1d as ConvTranspose1d,
-    ConvTranspose2d as ConvTranspose2d,
-    ConvTranspose3d as ConvTranspose3d,
 )
 from .normalisation import (
     BatchNorm as BatchNorm,

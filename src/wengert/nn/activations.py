@@ -147,9 +147,7 @@ def _gelu_tanh_slope(x: Any) -> Any:
     return (0.5 + 0.5 * t) + (0.5 * x) * (1 - t * t) * (C + 3 * C * A * (x * x))
 
 
-_slope_tanh = elementwise(
-    None, lambda g, _z, x: g * _gelu_tanh_curve(x), name="gelu_tanh_slope", call=_gelu_tanh_slope
-)
+_slope_tanh = elementwise(None, lambda g, _z, x: g * _gelu_tanh_curve(x), name="gelu_tanh_slope", call=_gelu_tanh_slope)
 _gelu_tanh = elementwise(
     None,
     lambda g, _z, x: g * _slope_tanh(x),

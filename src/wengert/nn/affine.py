@@ -126,7 +126,9 @@ def bilinear(x: Any, y: Any, weight: Any, bias: Any = None) -> Any:
     """
     xs, ys, ws = [np.shape(data_of(a)) for a in (x, y, weight)]
     if xs[:-1] != ys[:-1] or len(ws) != 3 or ws[1:] != (*xs[-1:], *ys[-1:]):
-        raise ValueError(f"bilinear: x {xs} and y {ys} do not fit a weight of shape {ws}: (..., n), (..., m), (k, n, m)")
+        raise ValueError(
+            f"bilinear: x {xs} and y {ys} do not fit a weight of shape {ws}: (..., n), (..., m), (k, n, m)"
+        )
     z = np.einsum("...km,...m->...k", np.tensordot(x, weight, ((len(xs) - 1,), (1,))), y)
     return z if bias is None else z + bias
 

@@ -250,4 +250,6 @@ def _for_heads(mask: Any, shape: tuple[int, ...], keys: int) -> Any:
             return mask
     except ValueError:
         pass
-    raise ValueError(f"MultiHeadAttention: mask has shape {mask.shape} for {batch} examples, {n} queries and {keys} keys")
+    raise ValueError(
+        f"MultiHeadAttention: mask has shape {mask.shape} for {batch} examples, {n} queries and {keys} keys"
+    )

@@ -209,7 +209,9 @@ def sizes(value: Any, count: int, name: str, least: int = 1) -> tuple[int, ...]:
     return tuple(map(int, values))
 
 
-def padding_pairs(padding: Any, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int], name: str) -> Pairs:
+def padding_pairs(
+    padding: Any, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int], name: str
+) -> Pairs:
     """Padding before and behind each axis, from an integer, one for each axis, a pair for each, "same" or "valid".
 
     Raises:
@@ -219,7 +221,9 @@ def padding_pairs(padding: Any, kernel: Sequence[int], stride: Sequence[int], di
         if padding == "valid":
             return ((0, 0),) * len(kernel)
         if padding != "same" or any([s != 1 for s in stride]):
-            raise ValueError(f"{name}: padding is a number, 'valid', or (where the stride is 1) 'same'; got {padding!r}")
+            raise ValueError(
+                f"{name}: padding is a number, 'valid', or (where the stride is 1) 'same'; got {padding!r}"
+            )
         wide = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
         return tuple([(w // 2, w - w // 2) for w in wide])
     if isinstance(padding, (tuple, list)) and padding and isinstance(padding[0], (tuple, list)):
@@ -241,7 +245,9 @@ def geometry_of(name: str, kernel: Sequence[int], stride: Any, padding: Any, dil
 def _shapes_of(name: str, x: Any, weight: Any, bias: Any, count: int, outputs: int) -> tuple[Any, Any]:
     xs, ws = np.shape(data_of(x)), np.shape(data_of(weight))
     if len(xs) != count + 2 or len(ws) != count + 2:
-        raise ValueError(f"{name}: x is (batch, channels, {count} more) and weight has {count + 2} axes; got {xs} and {ws}")
+        raise ValueError(
+            f"{name}: x is (batch, channels, {count} more) and weight has {count + 2} axes; got {xs} and {ws}"
+        )
     if bias is not None and np.shape(data_of(bias)) != (outputs,):
         raise ValueError(f"{name}: bias has shape {np.shape(data_of(bias))}, expected {(outputs,)}")
     return xs, ws
@@ -274,7 +280,9 @@ def convolution(
     count = max(np.ndim(data_of(weight)) - 2, 0)
     xs, ws = _shapes_of("convolution", x, weight, bias, count, np.shape(data_of(weight))[0])
     if groups < 1 or xs[1] != ws[1] * groups or ws[0] % groups:
-        raise ValueError(f"convolution: x has {xs[1]} channels; a weight of shape {ws} in {groups} groups takes {ws[1] * groups}")
+        raise ValueError(
+            f"convolution: x has {xs[1]} channels; a weight of shape {ws} in {groups} groups takes {ws[1] * groups}"
+        )
     geometry = geometry_of("convolution", ws[2:], stride, padding, dilation, groups)
     outputs = geometry.outputs(xs[2:], ws[2:])
     if any([n < 1 for n in outputs]):
@@ -319,7 +327,11 @@ def convolution_transposed(
     extra = sizes(output_padding, count, f"{name}: output_padding", 0)
     rows = zip(xs[2:], ws[2:], geometry.stride, geometry.padding, geometry.dilation, extra, strict=True)
     places = tuple([(n - 1) * s - sum(p) + d * (k - 1) + e + 1 for n, k, s, p, d, e in rows])
-    if any([n < 1 for n in places]) or any([e >= max(s, d) for e, s, d in zip(extra, geometry.stride, geometry.dilation, strict=True)]):
-        raise ValueError(f"{name}: {xs[2:]} places would become {places}; output_padding is less than the stride or dilation")
+    if any([n < 1 for n in places]) or any(
+        [e >= max(s, d) for e, s, d in zip(extra, geometry.stride, geometry.dilation, strict=True)]
+    ):
+        raise ValueError(
+            f"{name}: {xs[2:]} places would become {places}; output_padding is less than the stride or dilation"
+        )
     z = _transposed(x, weight, places=places, geometry=geometry)
     return z if bias is None else z + bias.reshape(-1, *(1,) * count)

@@ -14,7 +14,6 @@ from ..variable import Variable, data_of
 from .activations import (
     _floating,
     log_softmax,
-
     softmax,
     softmax_array,
     softmax_rule,
@@ -221,13 +220,17 @@ def _weights_of(flat: Any, used: Any, weight: Any, smoothing: float, classes: in
         weights = used.astype(dtype) if weights is None else weights * used
     if not smoothing:
         return weights, None
-    every = np.full((1, classes), smoothing / classes, dtype) if weight is None else weight[None] * (smoothing / classes)
+    every = (
+        np.full((1, classes), smoothing / classes, dtype) if weight is None else weight[None] * (smoothing / classes)
+    )
     smooth = every * np.ones((flat.size, 1), dtype) if used is None else every * used[:, None]
     own = np.ones(flat.size, dtype) if weights is None else weights
     return own * (1 - smoothing), smooth
 
 
-def _soft_cross_entropy(x: Any, target: Any, axis: int, weight: Any, smoothing: float, ignore: Any, reduction: str) -> Any:
+def _soft_cross_entropy(
+    x: Any, target: Any, axis: int, weight: Any, smoothing: float, ignore: Any, reduction: str
+) -> Any:
     if ignore is not None:
         raise ValueError("cross_entropy: ignore_index is for class numbers; give such examples zero probabilities")
     if smoothing:
@@ -387,7 +390,9 @@ def kl_divergence(log_q: Any, p: Any, *, axis: int = -1, log_target: bool = Fals
     else:
         positive = data_of(p) > 0
         terms = p * (np.log(np.where(positive, p, 1)) - log_q)
-    return reduced("kl_divergence", np.asarray(terms).sum(axis) if not isinstance(terms, Variable) else terms.sum(axis), reduction)
+    return reduced(
+        "kl_divergence", np.asarray(terms).sum(axis) if not isinstance(terms, Variable) else terms.sum(axis), reduction
+    )
 
 
 def gaussian_nll_loss(mean: Any, target: Any, variance: Any, *, eps: float = 1e-6, reduction: str = "mean") -> Any:

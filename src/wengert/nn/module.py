@@ -1,11 +1,11 @@
 """`Module`, a network or a part of one, and `Parameter`, what is learned. A module's attributes are the tree.
 
-    class Net(wg.nn.Module):
-        def __init__(self, rng):
-            self.layers = [wg.nn.Linear(64, 32, rng=rng), wg.nn.Linear(32, 10, rng=rng)]
+class Net(wg.nn.Module):
+    def __init__(self, rng):
+        self.layers = [wg.nn.Linear(64, 32, rng=rng), wg.nn.Linear(32, 10, rng=rng)]
 
-        def forward(self, x):
-            return self.layers[1](wg.nn.relu(self.layers[0](x)))
+    def forward(self, x):
+        return self.layers[1](wg.nn.relu(self.layers[0](x)))
 """
 
 from __future__ import annotations
@@ -375,9 +375,7 @@ def functional_call(module: Module, values: Mapping[str, Any], *args: Any, **kwa
         if name not in places:
             raise KeyError(f"functional_call: {type(module).__name__} has no parameter {name!r}; it has {[*places]}")
         if np.shape(_raw(value)) != places[name].shape:
-            raise ValueError(
-                f"functional_call: {name} has shape {places[name].shape}, got {np.shape(_raw(value))}"
-            )
+            raise ValueError(f"functional_call: {name} has shape {places[name].shape}, got {np.shape(_raw(value))}")
     try:
         for name, value in values.items():
             p = places[name]

@@ -45,9 +45,7 @@ def _rms_normalised(x: Any, axis: Any, eps: float) -> Any:
 
 def _rms_rule(g: Any, z: Any, x: Any, axis: Any, eps: float) -> Any:
     """Symmetric too: (1 - z z^T / n) / r, with r**2 = mean(x**2) + eps."""
-    return (g - z * np.mean(g * z, axis=axis, keepdims=True)) / np.sqrt(
-        np.mean(x * x, axis=axis, keepdims=True) + eps
-    )
+    return (g - z * np.mean(g * z, axis=axis, keepdims=True)) / np.sqrt(np.mean(x * x, axis=axis, keepdims=True) + eps)
 
 
 @linear(None, name="rms_normalise", call=_rms_normalised, push=_rms_rule)

@@ -91,7 +91,9 @@ class _Recurrent(Module):
             return [np.zeros(shape, dtype)] * self.states
         given = [state] if self.states == 1 else list(state)
         if len(given) != self.states or any([np.shape(data_of(s)) != shape for s in given]):
-            raise ValueError(f"{type(self).__name__}: the state has shape {shape}, got {[np.shape(data_of(s)) for s in given]}")
+            raise ValueError(
+                f"{type(self).__name__}: the state has shape {shape}, got {[np.shape(data_of(s)) for s in given]}"
+            )
         return given
 
     def _run(self, x: Any, suffix: str, state: list[Any], mask: Any) -> tuple[Any, Any]:
