@@ -174,7 +174,7 @@ class PReLU(Module):
         self.weight = Parameter(np.full(channels, initial, dtype))
 
     def forward(self, x: Any) -> Any:
-        slope = self.weight
+        slope: Any = self.weight
         if slope.size > 1:
             slope = slope.reshape(-1, *(1,) * (np.ndim(data_of(x)) - 2))
         return activations.prelu(x, slope)

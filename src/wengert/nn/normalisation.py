@@ -197,9 +197,9 @@ class BatchNorm(Module):
         self.eps, self.momentum, self.channels = eps, momentum, channels
         self.weight = Parameter(np.ones(channels, dtype)) if affine else None
         self.bias = Parameter(np.zeros(channels, dtype)) if affine else None
-        self.running_mean = np.zeros(channels, dtype) if track else None
-        self.running_var = np.ones(channels, dtype) if track else None
-        self.num_batches_tracked = np.zeros((), np.int64) if track else None
+        self.running_mean: Any = np.zeros(channels, dtype) if track else None
+        self.running_var: Any = np.ones(channels, dtype) if track else None
+        self.num_batches_tracked: Any = np.zeros((), np.int64) if track else None
 
     def forward(self, x: Any) -> Any:
         shape = np.shape(data_of(x))
@@ -221,7 +221,7 @@ class BatchNorm(Module):
         """Let the running statistics, in place, take in a batch."""
         n = x.size // x.shape[1]
         self.num_batches_tracked += 1
-        part = self.momentum if self.momentum is not None else 1 / int(self.num_batches_tracked)  # type: ignore[arg-type]
+        part = self.momentum if self.momentum is not None else 1 / int(self.num_batches_tracked)
         for running, now in ((self.running_mean, x.mean(axes)), (self.running_var, x.var(axes) * (n / (n - 1)))):
             running *= 1 - part
             running += part * now

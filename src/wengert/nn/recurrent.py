@@ -35,7 +35,7 @@ class _Recurrent(Module):
         rows, bound = self.gates * hidden, max(hidden, 1) ** -0.5
         for layer, suffix in self._places():
             columns = in_features if layer == 0 else hidden * (1 + bidirectional)
-            shapes = {"weight_ih": (rows, columns), "weight_hh": (rows, hidden)}
+            shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, columns), "weight_hh": (rows, hidden)}
             if bias:
                 shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
             for name, shape in shapes.items():
