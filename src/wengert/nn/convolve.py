@@ -1,4 +1,5 @@
-"""Convolutions over any number of axes, and their two transposes. Data are (batch, channels, *places).
+"""Convolutions over any number of axes, and their two transposes. Data are
+(batch, channels, *places).
 
 What is called convolution here is, as everywhere in the field, a correlation: z[o, i] = sum_ck w[o, c, k] x[c, i + k].
 Three operations, linear in each of their two arrays, are each other's derivatives: `convolution(x, w)`,
@@ -320,7 +321,7 @@ def convolution_transposed(
         array([[[1., 1., 2., 2.]]])
     """
     name, count = "convolution_transposed", max(np.ndim(data_of(weight)) - 2, 0)
-    xs, ws = _shapes_of(name, x, weight, bias, count, (np.shape(data_of(weight)) + (0, 0))[1] * groups)
+    xs, ws = _shapes_of(name, x, weight, bias, count, (*np.shape(data_of(weight)), 0, 0)[1] * groups)
     if groups < 1 or xs[1] != ws[0] or ws[0] % groups:
         raise ValueError(f"{name}: x has {xs[1]} channels; a weight of shape {ws} in {groups} groups takes {ws[0]}")
     geometry = geometry_of(name, ws[2:], stride, padding, dilation, groups)

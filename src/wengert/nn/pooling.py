@@ -41,25 +41,30 @@ def _largest(x: Any, kernel: Any, geometry: Geometry) -> ndarray:
     return z
 
 
-def _winners(x: Any, kernel: Any, geometry: Geometry) -> Iterator[tuple[Any, Any]]:
-    """For each place of the window: its index, and the share of the windows' gradients that it gets."""
+def _winners(x: Any, kernel: Any, geometry: Geometry) -> tuple[list[tuple[Any, Any]], Any]:
+    """For each place of the window: its index, and whether it has the largest element there; then, how many have."""
     x = np.asarray(x)
     z = _largest(x, kernel, geometry)
-    won = [(index, (part == z) | (part != part)) for index, part in _parts(x, kernel, geometry, -np.inf)]
-    share = 1 / np.add.reduce([w for _, w in won], dtype=x.dtype)
-    return ((index, w * share) for index, w in won)
+    won = [(index, part == z) for index, part in _parts(x, kernel, geometry, -np.inf)]
+    count: Any = sum([w for _, w in won], np.zeros(z.shape, np.int16))
+    return won, count.astype(x.dtype)
 
 
 def _gathered(t: Any, x: Any, kernel: Any, geometry: Geometry) -> ndarray:
     t = _surrounded(t, geometry, 0)
-    return sum([t[index] * share for index, share in _winners(x, kernel, geometry)])  # type: ignore[return-value]
+    won, count = _winners(x, kernel, geometry)
+    with np.errstate(divide="ignore"):  # where a NaN is the largest: it stays one
+        return sum([t[index] * w for index, w in won]) / count  # type: ignore[return-value]
 
 
 def _scattered(g: Any, x: Any, kernel: Any, geometry: Geometry) -> ndarray:
     g = np.asarray(g)
     z = np.zeros((*x.shape[:2], *geometry.padded(x.shape[2:])), g.dtype)
-    for index, share in _winners(x, kernel, geometry):
-        z[index] += g * share
+    won, count = _winners(x, kernel, geometry)
+    with np.errstate(divide="ignore"):
+        g = g / count
+    for index, w in won:
+        z[index] += g * w
     return z[_inside(x.shape[2:], geometry)]
 
 

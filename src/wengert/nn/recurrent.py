@@ -1,4 +1,7 @@
-"""Recurrent layers: RNN (Elman), GRU and LSTM, stacked and in one or both directions. Sequences: (batch, length, features)."""
+"""Recurrent layers: RNN (Elman), GRU and LSTM, stacked and in one or both directions.
+
+Sequences are (batch, length, features).
+"""
 
 from __future__ import annotations
 
