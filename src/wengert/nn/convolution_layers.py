@@ -22,7 +22,7 @@ class _Convolution(Module):
     def _divided(self, in_channels: int, out_channels: int, groups: int) -> None:
         if groups < 1 or in_channels % groups or out_channels % groups:
             raise ValueError(
-                f"{type(self).__name__}: {in_channels} channels to {out_channels} cannot be divided into {groups} groups"  # noqa: E501
+                f"{type(self).__name__}: {in_channels} channels to {out_channels} can't be divided into {groups} groups"
             )
 
     def extra_repr(self) -> str:

@@ -3,7 +3,8 @@
 
 What is called convolution here is, as everywhere in the field, a correlation: z[o, i] = sum_ck w[o, c, k] x[c, i + k].
 Three operations, linear in each of their two arrays, are each other's derivatives: `convolution(x, w)`,
-`convolution_transposed(g, w)`, which gives what has x's shape, and `convolution_kernel(x, g)`, which gives what has w's.
+`convolution_transposed(g, w)`, which gives what has x's shape, and `convolution_kernel(x, g)`, which gives
+what has w's.
 
 Each works on a block of the batch at a time: the windows of the block are copied into a buffer that stays in the cache
 (im2col; Chellapilla, Puri and Simard, 2006), and one product of matrices for each image does the rest.
