@@ -15,7 +15,8 @@ Shape = tuple[int, ...]
 
 # What keeps the variance of activations from layer to layer (He et al., ICCV 2015; Klambauer et al., NeurIPS 2017).
 GAINS = {
-    "linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": 2**0.5, "leaky_relu": (2 / (1 + 0.01**2)) ** 0.5, "selu": 0.75,  # noqa: E501
+    "linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": 2**0.5, "leaky_relu": (2 / (1 + 0.01**2)) ** 0.5,
+    "selu": 0.75,
 }  # fmt: skip
 
 
