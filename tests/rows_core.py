@@ -9,6 +9,7 @@ import numpy as np
 from rowkit import COMPLEX, REAL, Row, row
 
 import wengert as wg
+from wengert import nn  # noqa: F401  declares operations
 from wengert.declare import OPERATIONS, UFUNCS
 from wengert.ode.explicit import runge_kutta_sum
 from wengert.operation import Binary, Unary
@@ -26,7 +27,7 @@ def _dtypes(op: Any, count: int) -> tuple[str, ...]:
     ufuncs = [u for u, o in UFUNCS.items() if o is op]
     if ufuncs:
         return COMPLEX if any(t.startswith("D" * count) for t in ufuncs[0].types) else REAL
-    return REAL if op.__name__ in ("relu",) else COMPLEX
+    return REAL if op.__name__ in ("relu", "silu", "softplus") or "gelu" in op.__name__ else COMPLEX
 
 
 def _elementwise() -> list[Row]:

@@ -11,6 +11,7 @@ import rows_cumulative
 import rows_decompositions
 import rows_fourier
 import rows_joining
+import rows_nn
 import rows_polynomials
 import rows_sorting
 import rows_statistics
@@ -27,6 +28,7 @@ ROWS: list[Row] = [
     *rows_decompositions.ROWS,
     *rows_fourier.ROWS,
     *rows_joining.ROWS,
+    *rows_nn.ROWS,
     *rows_polynomials.ROWS,
     *rows_sorting.ROWS,
     *rows_statistics.ROWS,

@@ -179,6 +179,7 @@ if TYPE_CHECKING:  # imported when first used
         fft as fft,
         implicit as implicit,
         linalg as linalg,
+        nn as nn,
         optim as optim,
         polynomial as polynomial,
         random as random,
@@ -209,7 +210,7 @@ amax, amin, permute_dims, concat = max, min, transpose, concatenate
 
 __version__ = "0.1.0"
 
-_NAMESPACES = ("data", "fft", "implicit", "linalg", "optim", "polynomial", "random", "scipy")
+_NAMESPACES = ("data", "fft", "implicit", "linalg", "nn", "optim", "polynomial", "random", "scipy")
 _LATER = {  # module: what is taken from it when first asked for
     "batching.vmap": ("vmap",),
     "checkpoint": ("checkpoint",),

@@ -1,0 +1,188 @@
+"""Recurrent layers: RNN (Elman), GRU and LSTM, stacked and in one or both directions.
+
+Sequences are (batch, length, features).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..variable import data_of
+from . import init
+from .activations import relu, sigmoid
+from .affine import linear
+from .layers import dropout
+from .module import Module, Parameter
+
+
+class _Recurrent(Module):
+    gates: int
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden: int,
+        layers: int = 1,
+        *,
+        bias: bool = True,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        rng: Any = None,
+        dtype: Any = np.float32,
+    ) -> None:
+        self.in_features, self.hidden, self.layers, self.bias = in_features, hidden, layers, bias
+        self.bidirectional, self.p = bidirectional, dropout
+        self.rng = rng = init.generator(rng)
+        rows, bound = self.gates * hidden, max(hidden, 1) ** -0.5
+        for layer, suffix in self._places():
+            columns = in_features if layer == 0 else hidden * (1 + bidirectional)
+            shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, columns), "weight_hh": (rows, hidden)}
+            if bias:
+                shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
+            for name, shape in shapes.items():
+                setattr(self, name + suffix, Parameter(init.uniform(shape, -bound, bound, rng=rng, dtype=dtype)))
+
+    def _places(self) -> list[tuple[int, str]]:
+        """The layers, and what the names of their parameters end in, one for each direction."""
+        ends = ("", "_reverse") if self.bidirectional else ("",)
+        return [(layer, f"_l{layer}{end}") for layer in range(self.layers) for end in ends]
+
+    def _step(self, gx: Any, state: Any, weight: Any, bias: Any) -> Any:
+        """The next state (a tuple, the output first), from the input's part of the gates."""
+        raise NotImplementedError
+
+    states = 1
+
+    def forward(self, x: Any, state: Any = None, *, mask: Any = None) -> Any:
+        """`(outputs, state)`: outputs (batch, length, hidden), twice as many with both directions.
+
+        Args:
+            state: the first state, (layers * directions, batch, hidden), or a pair of these for the LSTM; zeros
+                by default. The last state has the same form.
+            mask: (batch, length), True for what belongs to the sequence. Elsewhere the state stays as it is and the
+                output is 0, so that padding, before or behind, changes nothing.
+
+        Raises:
+            ValueError: shapes that don't fit.
+        """
+        shape = np.shape(data_of(x))
+        if len(shape) != 3 or shape[2] != self.in_features:
+            raise ValueError(f"{type(self).__name__}: x is (batch, length, {self.in_features}), got shape {shape}")
+        if mask is not None:
+            mask = np.asarray(data_of(mask)).astype(bool)
+            if mask.shape != shape[:2]:
+                raise ValueError(f"{type(self).__name__}: mask has shape {mask.shape}, expected {shape[:2]}")
+        firsts = self._first_states(state, shape[0], x.dtype)
+        lasts, outputs = [], []
+        for i, (layer, suffix) in enumerate(self._places()):
+            y, last = self._run(x, suffix, [s[i] for s in firsts], mask)
+            lasts.append(last)
+            outputs.append(y)
+            if len(outputs) == 1 + self.bidirectional:
+                x = outputs[0] if len(outputs) == 1 else np.concatenate(outputs, -1)
+                outputs = []
+                if self.p and self.training and layer < self.layers - 1:
+                    x = dropout(x, self.p, rng=self.rng)
+        stacked = tuple([np.stack([last[k] for last in lasts]) for k in range(self.states)])
+        return x, stacked if self.states > 1 else stacked[0]
+
+    def _first_states(self, state: Any, batch: int, dtype: Any) -> list[Any]:
+        shape = self.layers * (1 + self.bidirectional), batch, self.hidden
+        if state is None:
+            return [np.zeros(shape, dtype)] * self.states
+        given = [state] if self.states == 1 else list(state)
+        if len(given) != self.states or any([np.shape(data_of(s)) != shape for s in given]):
+            raise ValueError(
+                f"{type(self).__name__}: the state has shape {shape}, got {[np.shape(data_of(s)) for s in given]}"
+            )
+        return given
+
+    def _run(self, x: Any, suffix: str, state: list[Any], mask: Any) -> tuple[Any, Any]:
+        """One layer in one direction."""
+        w, u = getattr(self, "weight_ih" + suffix), getattr(self, "weight_hh" + suffix)
+        b, c = (getattr(self, "bias_ih" + suffix), getattr(self, "bias_hh" + suffix)) if self.bias else (None, None)
+        gates = linear(x, w, b)  # of all steps at once
+        length = np.shape(data_of(x))[1]
+        order = range(length - 1, -1, -1) if suffix.endswith("reverse") else range(length)
+        outputs: list[Any] = [None] * length
+        now = tuple(state)
+        for i in order:
+            new = self._step(gates[:, i], now, u, c)
+            if mask is None:
+                outputs[i], now = new[0], new
+            else:
+                here = mask[:, i, None]
+                now = tuple([np.where(here, a, b) for a, b in zip(new, now, strict=True)])
+                outputs[i] = np.where(here, new[0], 0)
+        if not length:
+            return np.zeros((*np.shape(data_of(x))[:2], self.hidden), x.dtype), now
+        return np.stack(outputs, 1), now
+
+
+class RNN(_Recurrent):
+    """h = tanh(W x + b + U h + c) at each step (Elman, 1990).
+
+    Args:
+        in_features: of the sequence.
+        hidden: of the state and the outputs, for each direction.
+        layers: how many, each on the outputs of the one before.
+        bias: whether there are any.
+        bidirectional: whether a second run goes backwards; its outputs are appended.
+        dropout: between layers, in training, with numbers from `rng`.
+        relu: relu in place of tanh.
+
+    Parameters of layer k: `weight_ih_lk`, `weight_hh_lk`, `bias_ih_lk`, `bias_hh_lk`, and with `_reverse`.
+    """
+
+    gates = 1
+
+    def __init__(self, in_features: int, hidden: int, layers: int = 1, *, relu: bool = False, **options: Any) -> None:
+        super().__init__(in_features, hidden, layers, **options)
+        self.relu = relu
+
+    def _step(self, gx: Any, state: Any, weight: Any, bias: Any) -> Any:
+        a = gx + linear(state[0], weight, bias)
+        return ((relu if self.relu else np.tanh)(a),)
+
+
+class GRU(_Recurrent):
+    """The gated recurrent unit (Cho et al., EMNLP 2014), with the reset gate behind the product, as in cuDNN.
+
+    Arguments and parameters as those of `RNN`; the gates are in the order reset, update, new.
+    """
+
+    gates = 3
+
+    def _step(self, gx: Any, state: Any, weight: Any, bias: Any) -> Any:
+        n, (h,) = self.hidden, state
+        gh = linear(h, weight, bias)
+        both = sigmoid(gx[:, : 2 * n] + gh[:, : 2 * n])
+        z = both[:, n:]
+        new = np.tanh(gx[:, 2 * n :] + both[:, :n] * gh[:, 2 * n :])
+        return (new + z * (h - new),)
+
+
+class LSTM(_Recurrent):
+    """Long short-term memory (Hochreiter and Schmidhuber, 1997; with a forget gate, Gers et al., 2000).
+
+    Arguments and parameters as those of `RNN`; the gates are in the order input, forget, cell, output. The state is a
+    pair of h and c.
+
+    Example:
+        >>> layer = wg.nn.LSTM(3, 4, layers=2, bidirectional=True, rng=np.random.default_rng(0))
+        >>> y, (h, c) = layer(np.zeros((5, 7, 3), np.float32))
+        >>> y.shape, h.shape, c.shape
+        ((5, 7, 8), (4, 5, 4), (4, 5, 4))
+    """
+
+    gates = 4
+    states = 2
+
+    def _step(self, gx: Any, state: Any, weight: Any, bias: Any) -> Any:
+        n, (h, c) = self.hidden, state
+        a = gx + linear(h, weight, bias)
+        first = sigmoid(a[:, : 2 * n])
+        c = first[:, n:] * c + first[:, :n] * np.tanh(a[:, 2 * n : 3 * n])
+        return sigmoid(a[:, 3 * n :]) * np.tanh(c), c
