@@ -73,7 +73,7 @@ class Call:
     @property
     def label(self) -> str:
         """The name, with a constant operand or other arguments where they are short."""
-        known = [short(c) for i, c in zip(self.inputs, self.constants, strict=True) if i < 0 and np.ndim(c) == 0]
+        known = [short(c) for i, c in zip(self.inputs, self.constants, strict=True) if i < 0 and c is not UNKNOWN and np.ndim(c) == 0]
         text = " ".join([self.name, *known[:1]] if self.given == "" else [self.name, self.given])
         return text if len(text) <= 24 else self.name if len(self.name) <= 24 else self.name[:23] + "…"
 
@@ -97,8 +97,6 @@ class Graph:
 
 def short(x: Any) -> str:
     """A number in at most some ten characters."""
-    if x is UNKNOWN:
-        return "…"
     x = np.asarray(x)[()]
     return f"{x:.4g}" if getattr(x, "dtype", np.dtype(object)).kind in "fc" else str(x)[:10]
 

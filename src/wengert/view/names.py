@@ -52,8 +52,8 @@ class name_scope(Notes):
         ...     y = np.tanh(x) * x
         >>> wg.print_graph(y)  # doctest: +ELLIPSIS
         1:  0.761594... = multiply(2, x)  [gate]
+        └─ x:  1.0
         2:  0.761594... = tanh(x)  [gate]
-        x:  1.0
     """
 
     def __init__(self, name: str) -> None:

@@ -46,15 +46,15 @@ function draw() {
     const label = g < 0 ? item.label : groups[g].name, count = g < 0 ? "" : `  ·  ${groups[g].count}`;
     shown.push({ item: g < 0 ? i : -1, group: g, label: label + count, width: g < 0 ? item.width : Math.max(60, textWidth(label + count) + 30) });
   });
-  const pairs = new Map();
+  const seen = new Set(), edges = [];
   items.forEach((_, i) => {
     for (const [a, b] of edgesOf(i)) {
-      const [p, q] = [place_of[a], place_of[b]];
-      if (p !== q) pairs.set(p * items.length + q, [p, q]);
-      if (p !== q && collapsed.size === 0) pairs.set(`${p} ${q} ${pairs.size}`, [p, q]), pairs.delete(p * items.length + q); // x * x: two edges
+      const p = place_of[a], q = place_of[b], boxed = shown[p].group >= 0 || shown[q].group >= 0;
+      if (p === q || (boxed && seen.has(p * items.length + q))) continue; // one edge between a group and another shape
+      seen.add(p * items.length + q);
+      edges.push([p, q]);
     }
   });
-  const edges = [...pairs.values()];
   drawn = layout(shown.map((s) => s.width), edges);
   const shapes = document.createDocumentFragment(), lines = document.createDocumentFragment();
   wires = drawn.routes.map((route, k) => ({ from: edges[k][0], to: edges[k][1], element: make(lines, "path", { d: curve(route) }) }));
@@ -113,7 +113,7 @@ function fit(all = true) {
   const w = $("picture").clientWidth, h = $("picture").clientHeight;
   const k = Math.min((w - 40) / (drawn.width || 1), (h - 40) / (drawn.height || 1), 1.3);
   view = { k, x: (w - drawn.width * k) / 2, y: (h - drawn.height * k) / 2 };
-  if (!all && k < 0.35) {
+  if (!all && k < 0.45) {
     const first = shown.reduce((a, b) => (b.y < a.y ? b : a));
     view = { k: 0.9, x: w / 2 - first.x * 0.9, y: 20 };
   }
@@ -123,7 +123,7 @@ function fit(all = true) {
 // Bring a place into the middle, if it is outside of the view or too small to read.
 function follow(p) {
   const s = shown[p], w = $("picture").clientWidth, h = $("picture").clientHeight;
-  if (view.k < 0.3) view.k = 0.9;
+  if (view.k < 0.45) view.k = 0.9;
   else {
     const x = s.x * view.k + view.x, y = s.y * view.k + view.y;
     if (x > 60 && x < w - 60 && y > 70 && y < h - 70) return;

@@ -11,8 +11,8 @@ from .values import shape_text, summary
 def print_graph(*outputs: Any, order: int = 0, max_lines: int = 200) -> None:
     """Print the graph of Variables as a tree, from the outputs down to the leaves.
 
-    Each variable is printed once; its number, or name, stands where it is used again. A call with one input does not
-    indent, so that a long chain stays a column.
+    Each variable is printed once; its number, or name, stands where it is used again. Only a call with several
+    computed inputs indents, so that a long chain stays a column.
 
     Args:
         outputs: Variables, or containers of them.
@@ -30,8 +30,8 @@ def print_graph(*outputs: Any, order: int = 0, max_lines: int = 200) -> None:
         >>> wg.print_graph(y)  # doctest: +ELLIPSIS
         1:  2.718281828459045 = sum(2)  grad 1.0
         2:  (2,) float64 = multiply(x, 3)
-        ├─ x:  (2,) float64  grad [1. ..., 5.43656365...]
-        └─ 3:  (2,) float64 = exp(x)
+        └─ x:  (2,) float64  grad [1. ..., 5.43656365...]
+        3:  (2,) float64 = exp(x)
     """
     print(tree_text(read(outputs, order), max_lines))
 
@@ -70,11 +70,12 @@ def tree_text(graph: Graph, max_lines: int = 200) -> str:
             used = [_constant(c) if k < 0 else name(k) for k, c in zip(call.inputs, call.constants, strict=True)]
             text += f" = {call.name}({', '.join([*used, *filter(None, [call.given])])})"
             below = [k for k in dict.fromkeys(call.inputs) if k >= 0 and k not in printed]
-            if len(below) == 1:
-                stack.append((below[0], rest, rest))
+            made = [k for k in below if items[k].creator >= 0]  # type: ignore[union-attr]
+            if len(made) == 1:  # goes on in the same column, after the leaves
+                stack.append((made[0], rest, rest))
+                below.remove(made[0])
             for last, k in enumerate(reversed(below)):
-                if len(below) > 1:
-                    stack.append((k, rest + ("├─ " if last else "└─ "), rest + ("│  " if last else "   ")))
+                stack.append((k, rest + ("├─ " if last else "└─ "), rest + ("│  " if last else "   ")))
             if call.scope:
                 text += f"  [{'/'.join([s for s, _ in call.scope])}]"
         if item.grad is not None:
