@@ -113,7 +113,8 @@ def test_nothing_is_changed_and_nothing_kept(tmp_path):
     x = wg.Variable(np.array([1.0, 2.0]), "x")
     y = np.sum(np.sin(x))
     page = wg.view(y, path=tmp_path / "g.html", open_browser=False)
-    assert x.grad is None and y.grad is None
+    assert x.grad is None
+    assert y.grad is None
     y.backward()
     before = x.grad.copy()
     wg.to_svg(y)
@@ -216,7 +217,7 @@ def test_profile(tmp_path):
             y.backward()
     rows = {row.operation: row for row in p.rows("operation")}
     assert rows.keys() == {"sin", "multiply", "sum"}
-    assert all(r.count == 1 and r.forward > 0 and r.backward > 0 for r in rows.values())
+    assert all(r.calls == 1 and r.forward > 0 and r.backward > 0 for r in rows.values())
     assert rows["sin"].bytes == 16_000
     assert all(row.line.startswith(__file__) for row in p)
     assert "multiply" in str(p)

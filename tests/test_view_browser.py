@@ -137,7 +137,7 @@ def test_keys_dark_mode_and_korean(show):
 def test_markup_is_text(show):
     name = "<script>alert(1)</script>"
     page = show(np.sin(wg.Variable(1.0, name)))
-    assert page.inner_text("#picture text >> nth=0") == "<script>alert(1)</s…"
+    assert page.locator("#shapes text").first.text_content() == "<script>alert(1)</s…"
     page.click('[data-item="0"]')
     assert page.inner_text("#details h2") == name
 

@@ -195,13 +195,13 @@ if TYPE_CHECKING:  # imported when first used
     from .view import (
         name_scope as name_scope,
         print_graph as print_graph,
-        profile as profile,
         to_dot as to_dot,
         to_mermaid as to_mermaid,
         to_png as to_png,
         to_svg as to_svg,
         view as view,
     )
+    from .view.profile import profile as profile
 
 abs = absolute  # NumPy's second names
 degrees, radians, conj = rad2deg, deg2rad, conjugate

@@ -30,8 +30,10 @@ class Formula:
 def formula_of(n: Any) -> Formula:
     """The formula of a node's operation; the same object for every call of it."""
     if isinstance(n, Operation):
-        return _of_operation(n.op.node)  # type: ignore[attr-defined]
-    return _of_function(type(n.function if isinstance(n, UsersCall) else n))
+        cls: Any = n.op.node  # type: ignore[attr-defined]
+        return _of_operation(cls)
+    kind: Any = type(n.function if isinstance(n, UsersCall) else n)
+    return _of_function(kind)
 
 
 @functools.cache
@@ -39,11 +41,8 @@ def _of_operation(cls: Any) -> Formula:
     op = cls.op.__name__
     names = ["x"] if issubclass(cls, Unary) else ["x", "y"] if issubclass(cls, Binary) else []
     result = "z" if len(names) == 2 else "y"
-    if op in _INFIX and names:
-        right = f" {_INFIX[op]} ".join(names)
-    else:
-        right = f"{op}({', '.join(names or ['x, ...'])})"
-    found = Formula(f"{result} = {right}")
+    written = f" {_INFIX[op]} ".join(names) if op in _INFIX and names else f"{op}({', '.join(names or ['x, ...'])})"
+    found = Formula(f"{result} = {written}")
     pulls = cls.pulls if isinstance(cls.pulls, (tuple, list)) else (getattr(cls.pulls, "rule", None),)
     for rule in pulls:
         code = getattr(rule, "__code__", None)

@@ -73,7 +73,8 @@ class Call:
     @property
     def label(self) -> str:
         """The name, with a constant operand or other arguments where they are short."""
-        known = [short(c) for i, c in zip(self.inputs, self.constants, strict=True) if i < 0 and c is not UNKNOWN and np.ndim(c) == 0]
+        pairs = zip(self.inputs, self.constants, strict=True)
+        known = [short(c) for i, c in pairs if i < 0 and c is not UNKNOWN and np.ndim(c) == 0]
         text = " ".join([self.name, *known[:1]] if self.given == "" else [self.name, self.given])
         return text if len(text) <= 24 else self.name if len(self.name) <= 24 else self.name[:23] + "…"
 

@@ -28,7 +28,7 @@ function layout(widths, edges) {
   x.forEach((c, i) => { right = Math.max(right, c + size[i] / 2); });
   const y = level.map((r) => RANK * r + RANK / 2);
   return {
-    x, y, routes: paths.map((path) => path.map((p) => [x[p], y[p]])), ghosts: ghosts.map(([a, p]) => [a, x[p], y[p]]),
+    x: x.slice(0, n), y: y.slice(0, n), routes: paths.map((path) => path.map((p) => [x[p], y[p]])), ghosts: ghosts.map(([a, p]) => [a, x[p], y[p]]),
     width: right, height: RANK * (level.reduce((a, b) => Math.max(a, b), -1) + 1),
   };
 }

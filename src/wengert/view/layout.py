@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 RANK = 58.0  # pixels between ranks
@@ -66,7 +67,7 @@ def layout(widths: Sequence[float], edges: Iterable[tuple[int, int]]) -> Layout:
         else:
             path += [point(BEND, r, HEAVY) for r in range(rank[a] + 1, rank[b])]
         path.append(b)
-        for p, q in zip(path, path[1:], strict=False):
+        for p, q in pairwise(path):
             after[p].append(q)
             before[q].append(p)
         paths.append(path)

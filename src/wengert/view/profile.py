@@ -32,7 +32,7 @@ class Row(NamedTuple):
 
     operation: str
     line: str
-    count: int
+    calls: int
     forward: float
     backward: float
     bytes: int
@@ -49,7 +49,7 @@ class profile(Notes):
         >>> x = wg.Variable(np.ones(1000))
         >>> with wg.profile() as p:
         ...     np.sum(np.sin(x) * x).backward()
-        >>> [(row.operation, row.count, row.bytes) for row in p.rows("operation")]  # doctest: +SKIP
+        >>> [(row.operation, row.calls, row.bytes) for row in p.rows("operation")]  # doctest: +SKIP
         [('sin', 1, 16000), ('multiply', 1, 16000), ('sum', 1, 16)]
         >>> sorted({row.operation for row in p})
         ['multiply', 'sin', 'sum']
@@ -133,7 +133,7 @@ class profile(Notes):
         for r in rows[:most]:
             share = f"{100 * (r.forward + r.backward) / whole:.1f} %"
             times = f"{1e3 * r.forward:>11.3f} {1e3 * r.backward:>12.3f}"
-            lines.append(f"{r.operation:<20} {r.count:>7} {times} {share:>7} {r.bytes / 1e6:>9.2f}  {r.line}".rstrip())
+            lines.append(f"{r.operation:<20} {r.calls:>7} {times} {share:>7} {r.bytes / 1e6:>9.2f}  {r.line}".rstrip())
         if len(rows) > most:
             lines.append(f"… and {len(rows) - most} more")
         return "\n".join(lines)
@@ -152,5 +152,3 @@ class profile(Notes):
         if path is not None:
             Path(path).write_text(json.dumps(found), encoding="utf-8")
         return found
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -152,10 +153,10 @@ def to_png(*outputs: Any, path: str | Path, order: int = 0, dpi: int = 120) -> N
     for route in at.routes:
         points = ends(route)
         corners = [points[0]]
-        for (x, y), (u, v) in zip(points, points[1:], strict=False):
+        for (x, y), (u, v) in pairwise(points):
             corners += [(x, (y + v) / 2), (u, (y + v) / 2), (u, v)]
-        line = Curve(corners, [Curve.MOVETO] + [Curve.CURVE4] * (len(corners) - 1))
-        axes.add_patch(FancyArrowPatch(path=line, arrowstyle="-|>", mutation_scale=7, color=COLOURS["edge"][1], lw=1))
+        wire = Curve(corners, [Curve.MOVETO] + [Curve.CURVE4] * (len(corners) - 1))
+        axes.add_patch(FancyArrowPatch(path=wire, arrowstyle="-|>", mutation_scale=7, color=COLOURS["edge"][1], lw=1))
     ghosts = [("ghost", graph.items[i].label[:4], x, y, 34.0) for i, x, y in at.ghosts]
     shown = zip(graph.items, at.x, at.y, strict=True)
     for kind, label, x, y, wide in [*ghosts, *[(kind_of(i), i.label, x, y, item_width(i.label)) for i, x, y in shown]]:

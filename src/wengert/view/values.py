@@ -30,11 +30,18 @@ def summary(x: Any, whole: int = 64, side: int = 32) -> Any:
     low, high = float(good.min()), float(good.max())
     with np.errstate(over="ignore"):
         width = high - low
-        counts = np.bincount(np.minimum((good - low) * (_BINS / width), _BINS - 1).astype(int), minlength=_BINS) if (
-            0 < width < np.inf
-        ) else np.array([good.size])
+        counts = (
+            np.bincount(np.minimum((good - low) * (_BINS / width), _BINS - 1).astype(int), minlength=_BINS)
+            if (0 < width < np.inf)
+            else np.array([good.size])
+        )
         mean = float(good.mean())
-    found = {"min": low, "mean": mean if np.isfinite(mean) else None, "max": high, "bad": int(x.size - good.size)}
+    found: dict[str, Any] = {
+        "min": low,
+        "mean": mean if np.isfinite(mean) else None,
+        "max": high,
+        "bad": int(x.size - good.size),
+    }
     found["bins"] = np.ceil(counts * (99 / counts.max())).astype(int).tolist()
     if x.ndim == 2 and side >= 4:
         found["image"] = _image(real, max(abs(low), abs(high)) or 1.0, side)
