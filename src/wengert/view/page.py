@@ -73,12 +73,14 @@ def view(
         ValueError: `order` where an output depends on several leaves; another language.
 
     Example:
+        >>> import tempfile
         >>> x = wg.Variable(0.5, "x")
         >>> y = np.square(np.exp(np.square(x)))
         >>> y.backward()
-        >>> page = wg.view(y, path="/tmp/graph.html", open_browser=False)
-        >>> page.path.exists()
-        True
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     page = wg.view(y, path=f"{folder}/graph.html", open_browser=False)
+        >>> page.html[:15]
+        '<!doctype html>'
     """
     if language not in (None, "en", "ko"):
         raise ValueError(f"view: language is 'en' or 'ko', got {language!r}")
