@@ -150,6 +150,7 @@ def test_pictures_of_higher_derivatives():
     picture = wg.to_svg(np.tanh(x), order=8)
     assert picture.count("<ellipse") > 1000
     assert wg.to_dot(np.tanh(x), order=1).startswith("digraph")
+    assert all(i.value is not None for i in read(np.tanh(x), order=4).items if isinstance(i, Value))
     graph = read(np.sin(x), order=2)
     assert graph.items[graph.outputs[0]].value == -np.sin(1.0)
     with pytest.raises(ValueError, match="one leaf"):

@@ -1,4 +1,4 @@
-"""Takes the screenshots of three graphs beside this file, with Playwright and Chromium: `python docs/images/graphs.py`."""
+"""Takes the screenshots of three graphs beside this file, with Playwright and Chromium."""
 
 import shutil
 import tempfile

@@ -122,4 +122,4 @@ def write_pages(screen: Screen, out: Path, training: Training) -> None:
     pages = [
         wg.view(v, path=out / f"{name}.html", open_browser=False).path for v, name in ((y, "first"), (z, "network"))
     ]
-    screen.text(f"\nTheir graphs, to walk through in a browser: {pages[0]}, {pages[1]}")
+    screen.text("\nTheir graphs, to walk through in a browser:\n" + "\n".join(map(str, pages)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ from numpy import generic, ndarray
 
 from .. import reverse, tree
 from ..function import Call as UsersCall, Node, Pick, give
+from ..observe import Tape
 from ..operation import Binary, General, Linear, Operation, Unary
 from ..recording import Mode
 from ..saved import Watching, unchanged
@@ -115,8 +117,13 @@ def read(outputs: Any, order: int = 0, profile: Any = None) -> Graph:
             raise TypeError(f"expected Variables whose graph can be drawn, got {type(y).__name__}")
     if not found:
         raise TypeError("expected at least one Variable whose graph can be drawn")
-    if order:
-        found = [derivative(y, order) for y in found]
+    with Tape() if order else nullcontext():  # which keeps the values
+        found = [derivative(y, order) for y in found] if order else found
+        return _read(found, profile)
+
+
+def _read(found: Sequence[Variable], profile: Any) -> Graph:
+    """The graph behind some Variables."""
     tracked = list({y._node.serial: y for y in found if y._node is not None}.values())
     nodes = reverse.history([y._node for y in tracked])
     graph, places = _items(nodes, _values(nodes))

@@ -125,7 +125,7 @@ SCRIPTS = ("words.js", "layout.js", "page.js", "details.js", "walk.js")
 def page_data(graph: Graph, groups: list[Group]) -> dict[str, Any]:
     """All that a page shows, as JSON has it. What is empty or unknown is left out."""
     count = len(graph.items)
-    detail = {"whole": max(1, min(64, 6_000 // max(count, 1))), "side": min(32, int((60_000 / max(count, 1)) ** 0.5))}
+    detail = {"whole": max(1, min(24, 6_000 // max(count, 1))), "side": min(32, int((60_000 / max(count, 1)) ** 0.5))}
     formulas: dict[int, int] = {}
     items = [_item(item, graph, formulas, detail) for item in graph.items]
     known = {id(item.formula): item.formula for item in graph.items if isinstance(item, Call) and item.formula}
