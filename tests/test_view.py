@@ -134,6 +134,18 @@ def test_a_rule_that_fails_leaves_a_note():
     assert "Odd.backward is not defined" in read(Odd()(wg.Variable(1.0))).note
 
 
+def test_cut_freed_and_constant_graphs(tmp_path):
+    x = wg.Variable(np.array([1e308, -1e308] * 50), "x")
+    y = x * 2e-3
+    z = np.sum(y * 2)
+    y.unchain()
+    assert [i.name for i in read(z).items if isinstance(i, Call)] == ["multiply", "sum"]
+    z.backward(retain_graph=False)
+    assert "freed" in read(z).note
+    assert len(read(wg.Variable(3)).items) == 1
+    wg.view(x * 1, wg.Variable(np.full((9, 9), np.nan)), path=tmp_path / "g.html", open_browser=False)
+
+
 def test_markup_in_names_is_text(tmp_path):
     name = '<script>alert("1")</script>{{data}}'
     x = wg.Variable(1.0, name)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy import generic, ndarray
 
 from .. import reverse, tree
-from ..function import Call as UsersCall, Node, Pick, give
+from ..function import Call as UsersCall, Freed, Node, Pick, give
 from ..observe import Tape
 from ..operation import Binary, General, Linear, Operation, Unary
 from ..recording import Mode
@@ -321,9 +321,11 @@ def _walk(nodes: Sequence[Any], outputs: Sequence[Variable], apply: Any) -> tupl
                 continue
             if hasattr(g, "shape"):
                 flows[n] = g
-            if isinstance(n, Pick):
+            if isinstance(n, Freed):
+                n.back(g, table)  # raises
+            elif isinstance(n, Pick):
                 n.back(g, table)
-            elif isinstance(n, Node):
+            elif isinstance(n, Node) and n.parents:
                 if isinstance(n, Watching):
                     unchanged(n.info.watched, type(n).__name__)
                 ts = edges[n] = [None] * len(n.parents)

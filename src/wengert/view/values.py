@@ -28,7 +28,7 @@ def summary(x: Any, whole: int = 64, side: int = 32) -> Any:
     if good.size == 0:
         return {"bad": int(x.size)}
     low, high = float(good.min()), float(good.max())
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         width = high - low
         counts = (
             np.bincount(np.minimum((good - low) * (_BINS / width), _BINS - 1).astype(int), minlength=_BINS)
