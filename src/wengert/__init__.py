@@ -202,6 +202,16 @@ if TYPE_CHECKING:  # imported when first used
     from .optimize import curve_fit as curve_fit, least_squares as least_squares, minimize as minimize
     from .quadrature import fixed_quad as fixed_quad, quad as quad
     from .taylor import taylor as taylor
+    from .view import (
+        name_scope as name_scope,
+        print_graph as print_graph,
+        to_dot as to_dot,
+        to_mermaid as to_mermaid,
+        to_png as to_png,
+        to_svg as to_svg,
+        view as view,
+    )
+    from .view.profile import profile as profile
 
 abs = absolute  # NumPy's second names
 degrees, radians, conj = rad2deg, deg2rad, conjugate
@@ -221,6 +231,7 @@ _LATER = {  # module: what is taken from it when first asked for
     "optimize": ("curve_fit", "least_squares", "minimize"),
     "quadrature": ("fixed_quad", "quad"),
     "taylor": ("taylor",),
+    "view": ("name_scope", "print_graph", "profile", "to_dot", "to_mermaid", "to_png", "to_svg", "view"),
 }
 _HOMES = {name: module for module, names in _LATER.items() for name in names}
 

@@ -13,6 +13,7 @@ from . import __version__
 # One row for each command: its module, with `add_arguments(parser)` and `run(args) -> exit code`, and a line of help.
 COMMANDS = {
     "demo": ("wengert.demo", "a tour in five steps: derivatives, two optimisers, a network that reads digits"),
+    "view": ("wengert.view.command", "the graph of a function of yours, as a page in the browser"),
     "coverage": ("wengert.coverage", "which functions of NumPy are differentiable, constant or refused"),
 }
 

@@ -102,6 +102,7 @@ class Debug(Recorder):
         return result
 
     def pulled(self, node: Any, gy: Any) -> None:
+        super().pulled(node, gy)
         info = getattr(node, "info", None)
         line = (info and info.line) or "a line outside debug()"
         name = type(node).__name__

@@ -72,6 +72,13 @@ class Recorder:
 
     def pulled(self, node: Any, gy: Any) -> None:
         """One step of a reverse walk: `node` is about to receive the cotangent `gy`."""
+        if isinstance(self._outer, Recorder):
+            self._outer.pulled(node, gy)
+
+    def passed(self, node: Any) -> None:
+        """The end of that step: `node` has handed on what flows to its inputs."""
+        if isinstance(self._outer, Recorder):
+            self._outer.passed(node)
 
     def run(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make the call as if this Recorder were not there."""

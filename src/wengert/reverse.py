@@ -85,6 +85,8 @@ def _walk(order: list[Any], seed: Any, apply: Any = None) -> list[Any]:
                     if isinstance(mode, Recorder):
                         mode.pulled(n, g)
                     n.back_generic(g, cotangents, False, apply)
+                    if isinstance(mode, Recorder):
+                        mode.passed(n)
                 if references(n.serial) != UNHELD and n is not order[-1]:
                     found.append((n, g))
     except NeedsVariables:
@@ -182,6 +184,8 @@ def pull(
                     if isinstance(mode, Recorder) and not graph:
                         mode.pulled(n, g)
                     n.back_generic(g, cotangents, graph, apply)
+                    if isinstance(mode, Recorder) and not graph:
+                        mode.passed(n)
                 else:
                     n.back(g, cotangents)
     except NeedsVariables:

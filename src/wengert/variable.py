@@ -21,7 +21,7 @@ tick = itertools.count(1_000).__next__  # serial numbers order the graph; above 
 class Info:
     """What few nodes need: a gradient, a name, the handle, the user's line."""
 
-    __slots__ = ("creator", "grad", "handle", "inputs", "line", "name", "seed", "watched")
+    __slots__ = ("creator", "grad", "handle", "inputs", "line", "name", "scope", "seed", "watched")
 
     def __init__(self) -> None:
         self.grad: Any = None  # what passes deposited or the user set
@@ -30,7 +30,8 @@ class Info:
         self.handle: Any = None  # weak reference to a Variable
         self.creator: Any = None  # the user's own instance of a built-in Function
         self.inputs: tuple[Variable, ...] = ()  # of such an instance
-        self.line: str | None = None  # recorded by debug()
+        self.line: str | None = None  # recorded by debug() and other Recorders
+        self.scope: tuple[tuple[str, int], ...] = ()  # the scopes of the call: see name_scope
         self.watched: tuple[Any, ...] = ()  # saved arrays that may be changed, with their fingerprints: see saved.py
 
 

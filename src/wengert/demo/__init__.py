@@ -22,6 +22,8 @@ A tour in five steps that takes a few seconds:
      (UCI optical digits, 1,797 images that come with the package),
      with its accuracy on unseen images and the time per step
 
+It ends by writing the graphs of steps 1 and 5 as pages for the browser.
+
 Needs NumPy alone. With the extra packages of 'pip install "wengert[demo]"',
 step 2 is a PNG (matplotlib), and a terminal shows a progress bar (rich)."""
 
@@ -34,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         type=Path,
         default=Path("wengert-demo"),
-        help="the folder for the picture of step 2, made if it is missing (default: %(default)s)",
+        help="the folder for the picture of step 2 and the pages, made if it is missing (default: %(default)s)",
     )
 
 

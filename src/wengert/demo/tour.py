@@ -10,7 +10,7 @@ import numpy as np
 import wengert as wg
 
 from . import network
-from .derivatives import four_ways, tanh_closed_forms, tanh_derivatives
+from .derivatives import f, four_ways, tanh_closed_forms, tanh_derivatives
 from .descent import descend, newton
 from .plot import NAMES, png, text_images, text_plot
 from .screen import Screen, open_screen
@@ -25,7 +25,8 @@ def tour(out: Path) -> None:
     show_tanh(screen, out)
     show_newton(screen)
     show_descent(screen)
-    show_network(screen)
+    training = show_network(screen)
+    write_pages(screen, out, training)
 
 
 def show_four_ways(screen: Screen) -> None:
@@ -70,7 +71,7 @@ def show_descent(screen: Screen) -> None:
     screen.table(["step", "x", "y", "value"], rows)
 
 
-def show_network(screen: Screen) -> None:
+def show_network(screen: Screen) -> Training:
     screen.heading("5. A network that reads handwritten digits")
     training = Training()
     screen.text(
@@ -93,6 +94,7 @@ def show_network(screen: Screen) -> None:
     captions = [f"a {labels[i]}, read as {read[i]}" for i in wrong[:3]]
     screen.text(text_images([training.images[training.test[i]] for i in wrong[:3]], captions))
     show_times(screen, training)
+    return training
 
 
 def show_times(screen: Screen, training: Training) -> None:
@@ -102,3 +104,22 @@ def show_times(screen: Screen, training: Training) -> None:
     rows = [[part, f"{time:.0f}", f"{100 * time / whole:.0f} %"] for part, time in parts.items()]
     screen.text(f"\nTime per step of {training.batch} images, median of {len(training.times):,} steps:\n")
     screen.table(["part", "microseconds", "share"], rows)
+
+
+def write_pages(screen: Screen, out: Path, training: Training) -> None:
+    """The graphs of the first example and of the network, as pages to walk through."""
+    x = wg.Variable(0.5, "x")
+    with wg.name_scope("f"):
+        y = f(x)
+    y.name = "y"
+    y.backward()
+    for w, name in zip(training.weights, ("w1", "b1", "w2", "b2"), strict=True):
+        w.name = name
+    batch = training.train[: training.batch]
+    with wg.name_scope("network"):
+        z = network.loss(training.weights, training.pixels[batch], training.labels[batch])
+    z.name = "loss"
+    pages = [
+        wg.view(v, path=out / f"{name}.html", open_browser=False).path for v, name in ((y, "first"), (z, "network"))
+    ]
+    screen.text("\nTheir graphs, to walk through in a browser:\n" + "\n".join(map(str, pages)))

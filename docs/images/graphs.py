@@ -1,0 +1,68 @@
+"""Takes the screenshots of three graphs beside this file, with Playwright and Chromium."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from playwright.sync_api import sync_playwright
+
+import wengert as wg
+
+HERE = Path(__file__).parent
+
+
+def first() -> Any:
+    """The first example, after backward."""
+    x = wg.Variable(0.5, "x")
+    with wg.debug():
+        y = np.square(np.exp(np.square(x)))
+    y.name = "y"
+    y.backward()
+    return y
+
+
+def network() -> Any:
+    """Three layers with shared weights."""
+    rng = np.random.default_rng(0)
+    x, w, b = (wg.Variable(rng.normal(size=s), n) for s, n in (((8, 6), "x"), ((6, 6), "w"), (6, "b")))
+    for _ in range(3):
+        with wg.name_scope("layer"):
+            x = np.tanh(x @ w + b)
+    y = np.mean(np.square(x))
+    y.name = "loss"
+    y.backward()
+    return y
+
+
+def tanh() -> Any:
+    """tanh, of which the page draws the third derivative."""
+    return np.tanh(wg.Variable(1.0, "x"))
+
+
+# name: graph, options of `wg.view`, the keys to press before the picture is taken
+PICTURES = {
+    "graph-first": (first, {}, ["ArrowRight"] * 2),
+    "graph-network": (network, {}, ["d", *["ArrowRight"] * 14]),
+    "graph-tanh": (tanh, {"order": 3}, ["0"]),
+}
+
+
+def draw(folder: Path) -> None:
+    """Write one PNG for each picture."""
+    with sync_playwright() as driver, tempfile.TemporaryDirectory() as temporary:
+        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        for name, (graph, options, keys) in PICTURES.items():
+            page = browser.new_page(viewport={"width": 1100, "height": 720}, locale="en-GB", reduced_motion="reduce")
+            written = wg.view(graph(), path=Path(temporary) / "g.html", open_browser=False, **options)
+            page.goto(written.path.as_uri())
+            page.wait_for_selector("body[data-ready]")
+            for key in keys:
+                page.keyboard.press(key)
+            page.screenshot(path=folder / f"{name}.png")
+        browser.close()
+
+
+if __name__ == "__main__":
+    draw(HERE)

@@ -1,0 +1,125 @@
+"""The formula of a call and of its derivatives, read from the source of its rules."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import linecache
+import textwrap
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..function import Call as UsersCall
+from ..operation import Binary, Operation, Unary
+
+_INFIX = {
+    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**", "matmul": "@", "remainder": "%",
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Formula:
+    """`z = x * y`; for each input `gx = gz * y`; and where the rules stand, `file:line`."""
+
+    forward: str
+    backward: list[str] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+
+
+def formula_of(n: Any) -> Formula:
+    """The formula of a node's operation; the same object for every call of it."""
+    if isinstance(n, Operation):
+        cls: Any = n.op.node  # type: ignore[attr-defined]
+        return _of_operation(cls)
+    kind: Any = type(n.function if isinstance(n, UsersCall) else n)
+    return _of_function(kind)
+
+
+@functools.cache
+def _of_operation(cls: Any) -> Formula:
+    op = cls.op.__name__
+    names = ["x"] if issubclass(cls, Unary) else ["x", "y"] if issubclass(cls, Binary) else []
+    result = "z" if len(names) == 2 else "y"
+    written = f" {_INFIX[op]} ".join(names) if op in _INFIX and names else f"{op}({', '.join(names or ['x, ...'])})"
+    found = Formula(f"{result} = {written}")
+    pulls = cls.pulls if isinstance(cls.pulls, (tuple, list)) else (getattr(cls.pulls, "rule", None),)
+    for rule in pulls:
+        code = getattr(rule, "__code__", None)
+        if code is None:
+            continue
+        parsed = _find(code)
+        found.sources.append(f"{code.co_filename}:{code.co_firstlineno if parsed is None else parsed.lineno}")
+        if parsed is not None:
+            found.backward.append(_derivative(parsed, result, len(found.backward), len(names)))
+    return found
+
+
+def _derivative(rule: Any, result: str, i: int, count: int) -> str:
+    """`gx = gz * y` from `lambda g, _z, _x, y: g * y`; the rule's name where it is more than a formula."""
+    params = [a.arg.lstrip("_") for a in rule.args.args]
+    if count == 0 and params[:1] == ["i"]:  # one rule for all inputs
+        params = params[1:]
+    of = params[2 + i].removesuffix("_shape") if 2 + i < len(params) else "x"
+    body = rule.body
+    if isinstance(rule, ast.FunctionDef):
+        steps = [s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+        if len(steps) != 1 or not isinstance(steps[0], ast.Return) or steps[0].value is None:
+            return f"g{of} = {rule.name}(g{result}, ...)"
+        body = steps[0].value
+    names = dict(zip(params[:2], (f"g{result}", result), strict=False))
+    return f"g{of} = {ast.unparse(_Renamed(names).visit(body))}"
+
+
+class _Renamed(ast.NodeTransformer):
+    """Cotangent and result under the names of the formula, and NumPy's functions without `np.`."""
+
+    def __init__(self, names: dict[str, str]) -> None:
+        self.names = names
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        return ast.Name(self.names.get(node.id, node.id))
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        if isinstance(node.value, ast.Name) and node.value.id == "np":
+            return ast.Name(node.attr)
+        return self.generic_visit(node)
+
+
+def _find(code: Any) -> Any:
+    """The lambda or function in the source that this code was compiled from; fresh, to be changed at will."""
+    source = "".join(linecache.getlines(code.co_filename))
+    spots = [(row, column) for row, _, column, _ in code.co_positions() if row and column]
+    try:
+        parsed = ast.parse(source)
+    except SyntaxError:
+        return None
+    if not spots:
+        return None
+    first = min(spots)
+    for node in ast.walk(parsed):
+        if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
+            begin = min([node.lineno, *[d.lineno for d in node.decorator_list]])
+            if begin == code.co_firstlineno:
+                return node
+        if isinstance(node, ast.Lambda) and code.co_name == "<lambda>":
+            start = node.body.lineno, node.body.col_offset
+            end = node.body.end_lineno, node.body.end_col_offset
+            if start <= first < end and max(spots) < end:
+                return node
+    return None
+
+
+@functools.lru_cache(256)
+def _of_function(cls: type) -> Formula:
+    """A user's Function, whose `backward` is shown as it is written."""
+    found = Formula(f"y = {cls.__name__}(x)")
+    backward = getattr(cls, "backward", None)
+    try:
+        lines, number = inspect.getsourcelines(backward)  # type: ignore[arg-type]
+        file = inspect.getsourcefile(backward)  # type: ignore[arg-type]
+    except (OSError, TypeError):
+        return found
+    found.backward.append(textwrap.dedent("".join(lines[:20])).rstrip())
+    found.sources.append(f"{file}:{number}")
+    return found

@@ -1,0 +1,31 @@
+// Every word on the page, in each language.
+const WORDS = {
+  en: {
+    search: "Search  /", found: (n) => (n ? `${n} found` : "none"), smaller: "Zoom out (−)", larger: "Zoom in (+)", fit: "Fit (0)",
+    fold: "Collapse all groups (C)", unfold: "Expand all groups (E)", language: "한국어로 보기 (L)", theme: "Light or dark (D)", help: "Keys (?)",
+    first: "To the start (Home)", back: "Step back (←)", next: "Step forward (→)", last: "To the end (End)", picture: "Graph of the computation",
+    slider: "Step", start: "Start", forward: "forward", backward: "backward", reads: "Flows in", makes: "Flows out", formula: "Formula",
+    rule: "Rule", line: "Your line", noLine: "not noted; compute inside wg.debug() or wg.name_scope(…)", constant: "constant",
+    value: "Value", grad: "Gradient (grad)", flow: "Flows back here", none: "not there; call backward()", lost: "not kept; hold the Variable, or compute inside wg.Tape()",
+    nothing: "nothing flows back", madeBy: "Made by", usedBy: "Used by", leaf: "a leaf: nothing made it", given: "Arguments", cost: "Time",
+    groups: (n) => `Groups (${n})`, inside: "Inside", collapse: "collapse", expand: "expand", calls: (n) => `${n} calls`, more: (n) => `… ${n} more`,
+    min: "min", mean: "mean", max: "max", bad: "NaN or infinite", stopped: "No gradients to show:",
+    intro: (v, c) => `${v} variables (round) and ${c} calls (boxes). Step with → and ←, or click a shape.`,
+    of: (s, n) => `${s} / ${n}`,
+    keys: [["→ ←", "step forward, back"], ["Home End", "start, end"], ["↑ ↓", "to what made the shape, to its use"], ["Enter", "expand or collapse"], ["/", "search; Enter for the next"], ["+ − 0", "zoom, fit"], ["C E", "collapse, expand all"], ["D L", "dark, language"], ["Esc", "close, deselect"]],
+  },
+  ko: {
+    search: "찾기  /", found: (n) => (n ? `${n}개 찾음` : "없음"), smaller: "축소 (−)", larger: "확대 (+)", fit: "화면에 맞춤 (0)",
+    fold: "모든 묶음 접기 (C)", unfold: "모든 묶음 펼치기 (E)", language: "View in English (L)", theme: "밝게/어둡게 (D)", help: "단축키 (?)",
+    first: "처음으로 (Home)", back: "한 단계 뒤로 (←)", next: "한 단계 앞으로 (→)", last: "끝으로 (End)", picture: "계산 그래프",
+    slider: "단계", start: "시작", forward: "순전파", backward: "역전파", reads: "들어오는 값", makes: "나가는 값", formula: "수식",
+    rule: "미분 규칙", line: "작성한 코드", noLine: "기록되지 않음 — wg.debug() 또는 wg.name_scope(…) 안에서 계산하세요", constant: "상수",
+    value: "값", grad: "기울기 (grad)", flow: "여기로 흘러오는 기울기", none: "없음 — backward()를 호출하세요", lost: "보관되지 않음 — 변수를 들고 있거나 wg.Tape() 안에서 계산하세요",
+    nothing: "흘러오는 기울기 없음", madeBy: "만든 함수", usedBy: "쓰는 함수", leaf: "말단 변수: 만든 함수가 없음", given: "인수", cost: "시간",
+    groups: (n) => `묶음 (${n})`, inside: "속한 묶음", collapse: "접기", expand: "펼치기", calls: (n) => `함수 ${n}개`, more: (n) => `… 그 밖에 ${n}개`,
+    min: "최솟값", mean: "평균", max: "최댓값", bad: "NaN 또는 무한대", stopped: "기울기를 보일 수 없음:",
+    intro: (v, c) => `변수 ${v}개(둥근 모양)와 함수 ${c}개(상자). → 와 ← 로 한 단계씩 움직이거나 도형을 누르세요.`,
+    of: (s, n) => `${s} / ${n}`,
+    keys: [["→ ←", "한 단계 앞으로, 뒤로"], ["Home End", "처음, 끝"], ["↑ ↓", "만든 쪽으로, 쓰는 쪽으로"], ["Enter", "펼치기, 접기"], ["/", "찾기, Enter로 다음"], ["+ − 0", "확대, 축소, 맞춤"], ["C E", "모두 접기, 펼치기"], ["D L", "어둡게, 언어"], ["Esc", "닫기, 선택 해제"]],
+  },
+};
