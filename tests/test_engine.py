@@ -66,7 +66,7 @@ def test_only_what_a_rule_reads_is_saved():
     assert (n.x, n.y, n.z) == (None, None, None)
     y = np.exp(x)
     assert y._node.x is None
-    assert y._node.z is y._data
+    assert y._node.z is y._array
     assert np.sum(x)._node.x == (1000,)
 
 

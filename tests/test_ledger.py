@@ -247,6 +247,8 @@ def test_unknown_function():
         if name is not None:
             with pytest.raises(TypeError, match=name):
                 f(v, v)
+    with pytest.raises(TypeError, match="lose its graph"):
+        np.ma.sin(v)
 
 
 # ---- memory that moves under the graph ----

@@ -217,3 +217,25 @@ def test_fingerprints(a):
         b = a.copy(order="K")
         b.flat[i], b.flat[j] = a.flat[j], a.flat[i]
         assert (fingerprint(b) == was) == np.array_equal(a, b)
+
+
+def test_an_array_given_to_a_result_is_still_the_users():
+    x = Variable(np.zeros(3))
+    y = np.sin(x)
+    a = np.ones(3)
+    y.data = a
+    z = np.cos(y)
+    a *= 5
+    z.backward()
+    np.testing.assert_allclose(y.grad, -np.sin(1.0))
+
+
+def test_arguments_of_a_transformed_function_are_still_the_users():
+    v = Variable(np.ones(3))
+
+    def f(x):
+        y = np.sum(np.sin(x) * x)
+        v.data *= 3
+        return y
+
+    np.testing.assert_allclose(wg.grad(f)(v).data, np.sin(1.0) + np.cos(1.0))

@@ -64,7 +64,7 @@ def _checkpointed(f: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     leaves, structure = tree.flatten((args, kwargs))
     random = _states(leaves)
     sources = [x._node if isinstance(x, Variable) else None for x in leaves]
-    run = _Run(f, structure, [x if p is None else Variable(x._data) for x, p in zip(leaves, sources, strict=True)])
+    run = _Run(f, structure, [x if p is None else Variable(x._array) for x, p in zip(leaves, sources, strict=True)])
     if not run.ys:
         return run.result.unflatten(run.leaves)
     n = Checkpoint(f, structure, leaves, sources, run, random)
@@ -89,7 +89,7 @@ class _Run:
                 raise TypeError(f"checkpoint: {_name(f)} writes to one of its arguments; let it write to a copy")
         self.places = [i for i, y in enumerate(self.leaves) if _tracked(y) and y._node.serial >= self.since]
         self.ys = [self.leaves[i]._node for i in self.places]
-        self.zs = [self.leaves[i]._data for i in self.places]
+        self.zs = [self.leaves[i]._array for i in self.places]
         own = {x for x in self.xs if x is not None}
         inner = [n for n in reverse.history(self.ys, self.since) if n not in own]
         outside = [p for n in inner for p in n.parents if p is not None and p.serial < self.since]
@@ -136,7 +136,7 @@ class Checkpoint(Node):
 
     def _own(self, x: Any, p: Any) -> Any:
         """What to keep of an argument, so that it cannot change unseen: the array, where p is its node."""
-        a = x._data if isinstance(x, Variable) else x
+        a = x._array if isinstance(x, Variable) else x
         if type(a) is ndarray and (p is None or p.leaf or a.base is not None):
             a = a.copy() if a.nbytes <= _COPIED else watch(self, a)
         return wrap(a, None) if isinstance(x, Variable) and p is None else a
@@ -209,7 +209,7 @@ def _set(states: Sequence[tuple[Any, Any]]) -> None:
 
 
 def _print(v: Variable) -> tuple[Any, ...]:
-    return v.shape, v.dtype, fingerprint(np.asarray(v._data))
+    return v.shape, v.dtype, fingerprint(np.asarray(v._array))
 
 
 def _same(a: Any, b: Any) -> bool:

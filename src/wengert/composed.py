@@ -42,9 +42,9 @@ def composed(function: Any, *, name: str | None = None) -> Callable[[Any], Any]:
         def pull(i: int, g: Any, _z: Any, xs: Any, *, rebuild: Any) -> Any:
             vs, y = run(xs, rebuild)
             if not isinstance(y, Variable) or y._node is None:
-                return vs[i]._data * 0
+                return vs[i]._array * 0
             (t,) = reverse.pull([y._node], [g], [vs[i]._node], isinstance(g, Variable))
-            return vs[i]._data * 0 if t is None else t
+            return vs[i]._array * 0 if t is None else t
 
         def push(i: int, t: Any, z: Any, xs: Any, *, rebuild: Any) -> Any:
             vs, y = run(xs, rebuild)

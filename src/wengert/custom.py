@@ -240,8 +240,8 @@ class _Custom(Function):
 
     def _given(self, graph: bool) -> tuple[Any, tuple[Any, ...]]:
         """Result and arguments for a rule: Variables (graph) or arrays."""
-        xs, zs = [v if graph else _read_only(v._data) for v in self.inputs], self.outputs
-        return self._result_like([z if graph else _read_only(z._data) for z in zs]), self._arguments_like(xs)
+        xs, zs = [v if graph else _read_only(v._array) for v in self.inputs], self.outputs
+        return self._result_like([z if graph else _read_only(z._array) for z in zs]), self._arguments_like(xs)
 
     def backward(self, *gs: Any) -> Any:
         graph = any([isinstance(g, Variable) for g in gs])
@@ -254,9 +254,9 @@ class _Custom(Function):
     def _transposed(self, gs: Sequence[Any], graph: bool) -> Any:
         """The gradients from the forward rule, which is linear in the tangents."""
         left: list[str] = []
-        ts = [Variable(np.ones_like(v._data)) for v in self.inputs]
+        ts = [Variable(np.ones_like(v._array)) for v in self.inputs]
         with recorded():
-            tzs = self._tangent([Watched(t._data, t._node, left) for t in ts], graph)
+            tzs = self._tangent([Watched(t._array, t._node, left) for t in ts], graph)
         if left:
             raise TypeError(
                 f"{self._rule_name()} {left[0]} of a tangent, so that reverse mode cannot follow it; give reverse=, or "
@@ -275,8 +275,8 @@ class _Custom(Function):
         leaves, paths = _match(self._structure, given, what), self._structure.paths()
         found = []
         for k, z in zip(self._places, self.outputs, strict=True):
-            _check_shape(leaves[k], z._data.shape, what + paths[k], "the result")
-            found.append(np.zeros_like(z._data) if leaves[k] is None else leaves[k])
+            _check_shape(leaves[k], z._array.shape, what + paths[k], "the result")
+            found.append(np.zeros_like(z._array) if leaves[k] is None else leaves[k])
         return found
 
 
@@ -290,7 +290,7 @@ class _WithForward(_Custom):
         left: list[str] = []
         if graph:
             fn: Any = call.as_called(lambda data, node: Watched(data, node, left))
-            ts = [Watched(t._data, t._node, left) if isinstance(t, Variable) else Watched(t, None, left) for t in ts]
+            ts = [Watched(t._array, t._node, left) if isinstance(t, Variable) else Watched(t, None, left) for t in ts]
             with recorded():
                 tzs = fn._tangent(ts, True)
             tzs = [t if isinstance(t, Variable) else wrap(as_data(t), None) for t in tzs]
@@ -300,7 +300,7 @@ class _WithForward(_Custom):
                 tzs = [as_data(t) for t in fn._tangent(ts, False)]
         if left:
             moving = [t for t in found if isinstance(t, Variable)]
-            tzs = list(call.once(tuple([t._data for t in tzs]), left[0], moving))
+            tzs = list(call.once(tuple([t._array for t in tzs]), left[0], moving))
         tangents[call] = Parts(tzs) if len(tzs) > 1 else tzs[0]
 
 
@@ -331,6 +331,6 @@ def _match(structure: tree.Structure, given: Any, what: str) -> list[Any]:
 
 
 def _check_shape(g: Any, shape: tuple[int, ...], what: str, like: str) -> None:
-    if g is not None and np.shape(g._data if isinstance(g, Variable) else g) != shape:
-        got = np.shape(g._data if isinstance(g, Variable) else g)
+    if g is not None and np.shape(g._array if isinstance(g, Variable) else g) != shape:
+        got = np.shape(g._array if isinstance(g, Variable) else g)
         raise ValueError(f"{what} has shape {got}, but {like} has {shape}")

@@ -182,7 +182,7 @@ def _unary(function: Any, rule: Rule, name: str, call: Any, holomorphic: bool) -
     def op(x, /):  # type: ignore[no-untyped-def]
         if not (made := type(x) is Result) and not isinstance(x, Variable):
             return call(x)
-        a, p = x._data, x._node
+        a, p = x._array, x._node
         if p is not None and (mode := recording()) is not True:
             if mode is not False:
                 return mode.call(op, (x,), {})
@@ -193,9 +193,9 @@ def _unary(function: Any, rule: Rule, name: str, call: Any, holomorphic: bool) -
             raise explained(error, op, (a,)) from None
         out = Result()
         if p is None:
-            out._data, out._node = z, None
+            out._array, out._node = z, None
             return out
-        out._data, out._node = z, (n := node())
+        out._array, out._node = z, (n := node())
         n.p, n.z, n.x = p, z if kz else None, (a if made and a.base is None else own(n, a)) if kx else None
         out._serial = n.serial = tick()
         return out
@@ -222,14 +222,14 @@ def _binary(function: Any, rule_x: Rule, rule_y: Rule, name: str, call: Any, hol
         x_made = type(x) is Result
         y_made = type(y) is Result
         if x_made or isinstance(x, Variable):
-            a, p = x._data, x._node
+            a, p = x._array, x._node
             if y_made or isinstance(y, Variable):
-                b, q = y._data, y._node
+                b, q = y._array, y._node
             else:
                 b, q = y if type(y) in _constants else constant(y, op, 2), None
         elif y_made or isinstance(y, Variable):
             a, p = x if type(x) in _constants else constant(x, op, 1), None
-            b, q = y._data, y._node
+            b, q = y._array, y._node
             if type(a) is complex and type(b) is np.float64:
                 b = np.asarray(b)  # NumPy's float64 is a float to Python's complex, which would compute without NumPy
         else:
@@ -244,7 +244,7 @@ def _binary(function: Any, rule_x: Rule, rule_y: Rule, name: str, call: Any, hol
         except (ValueError, TypeError) as error:
             raise explained(error, op, (a, b)) from None
         out = Result()
-        out._data = z
+        out._array = z
         if p is q is None:
             out._node = None
             return out
@@ -327,7 +327,7 @@ def linear(
         def op(x: Any, /, *args: Any, **kwargs: Any) -> Any:
             if not isinstance(x, Variable):
                 return one_by_one(compute, x, *args, **kwargs)
-            a = x._data
+            a = x._array
             p = x._node
             if p is not None and (mode := recording()) is not True:
                 if mode is not False:
@@ -380,7 +380,7 @@ def general(
     kept = reads if variadic else _reads([*pulls, *pushes], len(pulls))
 
     def op(*inputs, **kwargs):  # type: ignore[no-untyped-def]
-        xs = [v._data if isinstance(v, Variable) else constant(v, op, i) for i, v in enumerate(inputs, 1)]
+        xs = [v._array if isinstance(v, Variable) else constant(v, op, i) for i, v in enumerate(inputs, 1)]
         parents = tuple([v._node if isinstance(v, Variable) else None for v in inputs])
         tracked = any([p is not None for p in parents])
         if tracked and (mode := recording()) is not True:
@@ -431,7 +431,7 @@ def several(name: str, function: Any, pulls: Any, pushes: Any) -> Any:
     """
 
     def op(*inputs, **kwargs):  # type: ignore[no-untyped-def]
-        xs = [v._data if isinstance(v, Variable) else constant(v, op, i) for i, v in enumerate(inputs, 1)]
+        xs = [v._array if isinstance(v, Variable) else constant(v, op, i) for i, v in enumerate(inputs, 1)]
         parents = tuple([v._node if isinstance(v, Variable) else None for v in inputs])
         tracked = any([p is not None for p in parents])
         if tracked and (mode := recording()) is not True:

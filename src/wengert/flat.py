@@ -35,7 +35,7 @@ def ravel(container: Any, what: str) -> Any:
     """The leaves of a container in one vector, differentiably. `what` names it in messages."""
     parts: list[Any] = []
     for leaf in tree.leaves(container):
-        if type(leaf._data if isinstance(leaf, Variable) else leaf) is Batched:
+        if type(leaf._array if isinstance(leaf, Variable) else leaf) is Batched:
             raise BatchedError(
                 f"{what} has another value in every example of a vmap, and a solver takes its decisions by values; "
                 "solve for the whole batch at once, with an x0 of its shape, or for one example after the other"

@@ -50,7 +50,7 @@ def _push_call(call: Call, tangents: dict[Any, Any], graph: bool) -> None:
             results, why = call.traced(gs)
         else:
             left: list[str] = []
-            watched = [Watched(g._data, g._node, left) for g in gs]
+            watched = [Watched(g._array, g._node, left) for g in gs]
             results, why = call.checked(call.as_called(lambda x, node: wrap(x, None)).backward(*watched)), None
             if left:
                 raise TypeError(
@@ -59,7 +59,7 @@ def _push_call(call: Call, tangents: dict[Any, Any], graph: bool) -> None:
                 )
     if why is not None:  # the value is right all the same, from arrays
         array_tangents = {
-            p: t._data if isinstance(t, Variable) else t for p, t in tangents.items() if p in call.parents
+            p: t._array if isinstance(t, Variable) else t for p, t in tangents.items() if p in call.parents
         }
         _push_call(call, array_tangents, False)
         parts = array_tangents.get(call)

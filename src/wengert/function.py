@@ -95,7 +95,7 @@ def _call(self: Function, inputs: tuple[Any, ...], record: bool) -> Any:
         node.fn = node.at_the_call()  # the latest call owns the instance; an earlier one keeps a snapshot
     before = dict(state)
     handles = tuple([v if isinstance(v, Variable) else wrap(as_data(v), None) for v in inputs])
-    zs = self.forward(*[_read_only(v._data) for v in handles])
+    zs = self.forward(*[_read_only(v._array) for v in handles])
     many = isinstance(zs, tuple)
     outs = tuple([wrap(_result(z, self), None) for z in (zs if many else (zs,))])
     state["inputs"] = handles
@@ -105,7 +105,7 @@ def _call(self: Function, inputs: tuple[Any, ...], record: bool) -> Any:
         node.kept = [k for k, v in state.items() if k[0] != "_" and v is not before.get(k) and _holds_floats(v)]
         state["_node"] = weakref.ref(node)
         for k, o in enumerate(outs):
-            if is_inexact(o._data):
+            if is_inexact(o._array):
                 o._node = n = Pick(node, k) if many else node
                 o._serial = n.serial
     return outs if many else outs[0]
@@ -136,7 +136,7 @@ def set_creator(self: Variable, function: Function) -> None:
             raise ValueError(f"set_creator: {type(function).__name__} has not been called, so it has no inputs")
         node = Call(function, function.inputs, (self,))
         function.__dict__["_outputs"] = [weakref.ref(self)]
-    move(self, self._data, node)
+    move(self, self._array, node)
 
 
 def _result(z: Any, fn: Function) -> Any:
@@ -334,8 +334,8 @@ class Call(Node):
         self.kept: list[str] = []  # attributes set by forward that hold floating-point values
         self.attributes = {k: v for k, v in fn.__dict__.items() if k[0] != "_" and k != "inputs"}
         self.parents = tuple([v._node for v in handles])
-        self.xs = tuple([v._data for v in handles])
-        self.zs = tuple([v._data for v in outs])
+        self.xs = tuple([v._array for v in handles])
+        self.zs = tuple([v._array for v in outs])
         self.watched = [(a, fingerprint(a)) for a in (*self.xs, *self.zs) if type(a) is ndarray]
 
     @property
@@ -361,7 +361,7 @@ class Call(Node):
         unchanged(self.watched, type(self.fn).__name__)
         fn = self.fn
         held, data = (*fn.inputs, *fn.outputs), self.xs + self.zs
-        moved = len(held) != len(data) or any([v._data is not x for v, x in zip(held, data, strict=True)])
+        moved = len(held) != len(data) or any([v._array is not x for v, x in zip(held, data, strict=True)])
         if moved or self.changed():
             fn = self.as_called(tie)  # a handle has moved on, or is gone
         try:
@@ -372,7 +372,7 @@ class Call(Node):
             return looped(self._on_example, (tuple(gs), self.xs, self.zs, kept), {})  # type: ignore[no-any-return]
         if fn is self.fn:  # what backward itself changed stays
             self.attributes = {k: fn.__dict__.get(k) for k in self.attributes}
-        return tuple([t._data if isinstance(t, Variable) else t for t in results])
+        return tuple([t._array if isinstance(t, Variable) else t for t in results])
 
     def _on_example(self, gs: Any, xs: Any, zs: Any, kept: dict[str, Any]) -> tuple[Any, ...]:
         """The gradients of one example of a batch, which `backward` cannot take whole."""
@@ -388,7 +388,7 @@ class Call(Node):
         except BatchedError:
             return looped(lambda *gs: self._on_variables(list(gs)), tuple(gs), {})  # type: ignore[no-any-return]
         if why is not None:
-            results = self.once(self._on_arrays([g._data for g in gs]), why, gs)
+            results = self.once(self._on_arrays([g._array for g in gs]), why, gs)
         return tuple([t if t is None or isinstance(t, Variable) else wrap(t, None) for t in results])
 
     def traced(self, gs: list[Variable]) -> tuple[tuple[Any, ...], str | None]:
@@ -396,7 +396,7 @@ class Call(Node):
         unchanged(self.watched, type(self.fn).__name__)
         left: list[str] = []
         fn = self.as_called(lambda data, node: Watched(data, node, left))
-        results = self.checked(fn.backward(*[Watched(g._data, g._node, left) for g in gs]))
+        results = self.checked(fn.backward(*[Watched(g._array, g._node, left) for g in gs]))
         return results, f"keeps arrays in self.{self.kept[0]}" if self.kept else left[0] if left else None
 
     def once(self, values: tuple[Any, ...], why: str, gs: list[Variable]) -> tuple[Any, ...]:
@@ -512,14 +512,14 @@ class Watched(Variable):
     __slots__ = ("_left",)
 
     def __init__(self, data: Any, node: Any, left: list[str]) -> None:
-        self._data = data
+        self._array = data
         self._node = node
         self._left = left
 
     @property  # type: ignore[misc]
     def data(self) -> ndarray:
         self._left.append("reads .data")
-        return np.asarray(self._data)
+        return np.asarray(self._array)
 
     def item(self, *args: Any) -> Any:
         self._left.append("reads .item()")

@@ -284,7 +284,7 @@ class Implied(Node):
         """J^-1 b, or J^-T b; in a graph, x and what r reads included."""
         if self.trouble:
             raise ConvergenceError(self.trouble)
-        data = b._data if isinstance(b, Variable) else b
+        data = b._array if isinstance(b, Variable) else b
         data = data if data.dtype == self.at.x.dtype else data.astype(self.at.x.dtype)
         try:
             u = self.system.solve(data, transposed is not self.turned)
@@ -335,4 +335,4 @@ def tied(t: Any, ends: dict[Any, Any], flowing: Sequence[Any]) -> Any:
     if not isinstance(t, Variable) or t._node is None:
         return t
     own = {g._node: g._node for g in flowing if isinstance(g, Variable) and g._node is not None}
-    return wrap(t._data, Tied(t._node, {**own, **ends}))
+    return wrap(t._array, Tied(t._node, {**own, **ends}))

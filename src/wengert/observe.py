@@ -74,7 +74,7 @@ class Tape(Recorder):
 
 def _snapshot(x: Any) -> Any:
     """A handle that does not move when the user's does."""
-    return wrap(x._data, x._node) if isinstance(x, Variable) else x
+    return wrap(x._array, x._node) if isinstance(x, Variable) else x
 
 
 def name_of(op: Any) -> str:
@@ -96,8 +96,8 @@ class Debug(Recorder):
                 continue
             if r._node is not None:
                 info_of(r._node).line = line
-            if not np.all(np.isfinite(memory(r._data))):
-                raise FloatingPointError(self._report(f"{name_of(op)} made {_worst(memory(r._data))}", line, args))
+            if not np.all(np.isfinite(memory(r._array))):
+                raise FloatingPointError(self._report(f"{name_of(op)} made {_worst(memory(r._array))}", line, args))
             self.recent.append(f"{name_of(op)} of shape {r.shape} at {line}")
         return result
 

@@ -223,7 +223,7 @@ def _moved(name: str, out: Variable, z: Any, mask: Any, casting: Any) -> Variabl
             raise ValueError(f"{name}: the result has shape {z.shape} and out= has {out.shape}") from None
     if z._node is None and recording() is not False and not (isinstance(out, View) and out._base is not None):
         written(out)
-        return move(out, z._data, None)
+        return move(out, z._array, None)
     return advance(out, z)
 
 

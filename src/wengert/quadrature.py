@@ -95,7 +95,7 @@ def quad(
         y = fun(np.float64(x), *args)
         if isinstance(y, Variable):
             handles.append(True)
-            y = reverse.argument(y)._data  # seen by `uses`, as every call on a tracked Variable is
+            y = reverse.argument(y)._array  # seen by `uses`, as every call on a tracked Variable is
         if np.shape(y) != ():
             raise ValueError(f"quad: fun must give a number, got shape {np.shape(y)}; integrate each element by itself")
         if np.iscomplexobj(y) and not complex_func:
@@ -176,7 +176,7 @@ class _Uses(Recorder):
             return x
         if self.known is None:
             if n not in self.found:
-                self.found[n] = self.run(double, (wrap(x._data, n),), {})
+                self.found[n] = self.run(double, (wrap(x._array, n),), {})
                 self.dtypes.append(x.dtype)
             return self.found[n]
         if n not in self.known:

@@ -51,7 +51,7 @@ def backward(y: Variable, retain_graph: bool = True, create_graph: bool = False)
     """
     if (node := y._node) is None:
         raise RuntimeError(_why_constant(y))
-    seed = _ones(y._data) if (given := getattr(getattr(node, "info", None), "seed", None)) is None else data_of(given)
+    seed = _ones(y._array) if (given := getattr(getattr(node, "info", None), "seed", None)) is None else data_of(given)
     if create_graph:
         seed = given if isinstance(given, Variable) else wrap(seed, None)
         order = _differentiable_walk(history((node,)), seed)
@@ -101,7 +101,7 @@ def _walk(order: list[Any], seed: Any, apply: Any = None) -> list[Any]:
 
 def has_nan(g: Any) -> bool:
     """Whether g, an array or Variable, holds a NaN (or an infinity, if it is complex)."""
-    g = memory(g._data if isinstance(g, Variable) else g)
+    g = memory(g._array if isinstance(g, Variable) else g)
     square = np.vdot(g, g) if isinstance(g, ndarray) else g  # one call, which never warns
     return bool(square != square)
 
@@ -111,14 +111,14 @@ def _deposit(n: Any, g: Any, shared: bool, order: list[Any]) -> None:
     info = info_of(n)
     v = info.handle and info.handle()
     if v is not None and v._node is n:
-        if g.shape != v._data.shape:
+        if g.shape != v._array.shape:
             rules = {type(child).__name__ for child in order if n in child.parents}
             raise RuntimeError(
                 f"internal error: the gradient of {describe(v)} came out with shape {g.shape}, from one of the rules "
                 f"of {', '.join(sorted(rules))}"
             )
-        if g.dtype is not v._data.dtype and g.dtype != v._data.dtype:
-            g, shared = as_cotangent(g, v._data.dtype), False
+        if g.dtype is not v._array.dtype and g.dtype != v._array.dtype:
+            g, shared = as_cotangent(g, v._array.dtype), False
     if type(g) is ndarray and (shared or g.base is not None):
         g = g.copy()
     info.grad = g if info.grad is None else info.grad + g
@@ -152,7 +152,7 @@ def _differentiable_walk(order: list[Any], seed: Variable, apply: Any = None, ke
                 continue
             info = info_of(n)
             v = info.handle and info.handle()
-            own = g.astype(v.dtype) if v is not None and g.dtype != v.dtype else wrap(g._data, g._node)
+            own = g.astype(v.dtype) if v is not None and g.dtype != v.dtype else wrap(g._array, g._node)
             info.grad = own if info.grad is None else info.grad + own
     return order
 
@@ -256,7 +256,7 @@ _argument = elementwise(
 def argument(x: Any) -> Variable:
     """x on a node of its own, linked to the one it has, so that a walk can end there."""
     if isinstance(x, Variable):
-        return _argument(x) if x._node is not None else Variable(x._data)
+        return _argument(x) if x._node is not None else Variable(x._array)
     return Variable(x)
 
 

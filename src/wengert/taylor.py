@@ -91,24 +91,24 @@ def taylor(f: Callable[[Any], Any], x: Any, direction: Any, order: int) -> tuple
         [n.serial < since or any([p is not None and p.serial < since for p in n.parents]) for n in reached]
     )
     graph = outer or any([isinstance(t, Variable) and t._node is not None for t in ts])
-    ts = [(t if isinstance(t, Variable) else wrap(t, None)) if graph else _data(t) for t in ts]
+    ts = [(t if isinstance(t, Variable) else wrap(t, None)) if graph else _array(t) for t in ts]
     series = _pushed([y._node for y in ys], nodes, ts, reached, order, graph)
     items = [[y if outer and y._node is not None else y.data for y in ys]]
     for k in range(1, order + 1):
         factorial = float(math.factorial(k))
-        items.append([_derivative(s and s[k], factorial, y._data) for s, y in zip(series, ys, strict=True)])
+        items.append([_derivative(s and s[k], factorial, y._array) for s, y in zip(series, ys, strict=True)])
     return tuple([built.unflatten(item) for item in items])
 
 
 def _own(x: Any, path: str, detached: bool) -> Variable:
-    data = x._data if isinstance(x, Variable) else as_data(x, f"taylor: {path}")
+    data = x._array if isinstance(x, Variable) else as_data(x, f"taylor: {path}")
     if not is_inexact(data):
         raise TypeError(f"taylor: {path} is {data.dtype}, which has no derivative; make it floating-point (1.0 for 1)")
     return reverse.argument(data if detached else x)
 
 
-def _data(x: Any) -> Any:
-    return x._data if isinstance(x, Variable) else x
+def _array(x: Any) -> Any:
+    return x._array if isinstance(x, Variable) else x
 
 
 def _derivative(c: Any, factorial: float, y: Any) -> Any:
@@ -239,7 +239,7 @@ class _Walk:
             for p in filter(self.varies, n.parents):
                 x = self._number(k, p)
                 if x is not None:
-                    still = still & (_data(x) == 0)
+                    still = still & (_array(x) == 0)
             yield None if c is None else np.where(still, np.zeros((), c.dtype), c)[()]
 
     def _derived(self, n: Any, known: ChainMap[Any, Any]) -> Iterator[Any]:
@@ -263,7 +263,7 @@ class _Walk:
         def collected(values: list[Any]) -> Any:
             return Parts(values) if many else values[0]
 
-        yield collected([v if self.graph else _data(v) for v in parts])
+        yield collected([v if self.graph else _array(v) for v in parts])
 
         roots = [v._node if isinstance(v, Variable) else None for v in parts]
         inner, met = self._between(roots)
@@ -349,7 +349,7 @@ class _Walk:
             for k in itertools.count(1):
                 self.advance(program)
                 yield self._number(k, y._node)
-        if not np.all(_data(x)):
+        if not np.all(_array(x)):
             yield from self._derived(n, known)
         zs = [n.op(x, a)]
         for k in itertools.count(1):

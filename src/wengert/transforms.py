@@ -45,7 +45,7 @@ class Run:
                 own.append(_own(name, i, structure, k, x, detached))
             given[i] = structure.unflatten(own[first:])
             self.arguments.append(structure)
-        self.xs = [x._data for x in own]
+        self.xs = [x._array for x in own]
         self.x_nodes = [x._node for x in own]  # before f moves a handle
         self.since = min([n.serial for n in self.x_nodes], default=0)
         with recorded():
@@ -57,7 +57,7 @@ class Run:
             y, self.aux = y
         leaves, self.result = tree.flatten(y)
         self._handles = [v if isinstance(v, Variable) else _constant(name, v) for v in leaves]
-        self.ys = [y._data for y in self._handles]
+        self.ys = [y._array for y in self._handles]
         self.y_nodes = [y._node for y in self._handles]
         self.outer = not detached and self._reaches_out(self.y_nodes)
         if has_aux:
@@ -121,7 +121,7 @@ class Run:
     def flowing(self, gs: list[Any]) -> tuple[list[Any], bool]:
         """Cotangents or tangents for a walk, and whether it has to be differentiable."""
         graph = self.outer or any([isinstance(g, Variable) and g._node is not None for g in gs])
-        return (gs if graph else [g._data if isinstance(g, Variable) else g for g in gs]), graph
+        return (gs if graph else [g._array if isinstance(g, Variable) else g for g in gs]), graph
 
     def push_like(self, tangents: Sequence[Any], name: str) -> Any:
         """The tangent of the result for one of each argument."""
@@ -142,7 +142,7 @@ def as_array(g: Any) -> Any:
 
 def _own(name: str, i: int, structure: tree.Structure, k: int, x: Any, detached: bool) -> Variable:
     try:
-        data = x._data if isinstance(x, Variable) else as_data(x)
+        data = x._array if isinstance(x, Variable) else as_data(x)
         if is_inexact(data):
             return reverse.argument(data if detached else x)
         why = (

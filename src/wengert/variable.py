@@ -97,14 +97,14 @@ class Variable:
         array([2., 4.])
     """
 
-    __slots__ = ("__weakref__", "_data", "_name", "_node", "_serial", "_written")
-    _data: Any  # an ndarray or a NumPy scalar
+    __slots__ = ("__weakref__", "_array", "_name", "_node", "_serial", "_written")
+    _array: Any  # an ndarray or a NumPy scalar
     _node: Any  # a Leaf or a Node; None for untracked data
     _serial: int  # the node's own number: see UNHELD
     _written: object  # changes when `x[i] = v` or `x += v` writes to it: see views.py
 
     def __init__(self, data: Any, name: str | None = None) -> None:
-        self._data = array = as_data(data)
+        self._array = array = as_data(data)
         self._name = name
         if is_inexact(array):
             self._node = node = Leaf(self)
@@ -121,9 +121,9 @@ class Variable:
 
         That of a result is read-only, since the graph may have saved it; to change it, write `y[i] = v`.
         """
-        data = self._data
+        data = self._array
         if type(data) is not ndarray and isinstance(data, generic):
-            data = self._data = np.asarray(data)
+            data = self._array = np.asarray(data)
         elif type(data) is _Dropped:
             data.shape  # noqa: B018  raises, and says why
         if self._node is not None and type(self._node) is not Leaf and hasattr(data, "setflags"):
@@ -132,12 +132,12 @@ class Variable:
 
     @data.setter
     def data(self, data: Any) -> None:
-        if data is self._data:
+        if data is self._array:
             return  # `x.data -= ...` has changed it in place
         array = as_data(data)
         if self._node is not None and not is_inexact(array):
             raise TypeError(f"data: {array.dtype} data cannot take the place of tracked data; use .astype(float)")
-        self._data = array if type(self) is not Result or isinstance(array, generic) else array.view()
+        self._array = array if type(self) is not Result or isinstance(array, generic) else array.view()
         if self._node is None and is_inexact(array):
             self._node = Leaf(self)
             self._serial = self._node.serial
@@ -145,38 +145,38 @@ class Variable:
     @property
     def shape(self) -> tuple[int, ...]:
         """The array's shape."""
-        return self._data.shape
+        return self._array.shape
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return self._data.ndim
+        return self._array.ndim
 
     @property
     def size(self) -> int:
         """The number of elements."""
-        return self._data.size
+        return self._array.size
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The array's dtype."""
-        return self._data.dtype
+        return self._array.dtype
 
     @property
     def itemsize(self) -> int:
         """Bytes per element."""
-        return self._data.itemsize
+        return self._array.itemsize
 
     @property
     def nbytes(self) -> int:
         """Bytes in all."""
-        return self._data.nbytes
+        return self._array.nbytes
 
     def __len__(self) -> int:
-        return len(self._data)
+        return len(self._array)
 
     def __repr__(self) -> str:
-        if type(self._data) is _Dropped:
+        if type(self._array) is _Dropped:
             return "Variable(<value not kept>)"
         label = "" if self.name is None else f", name={self.name!r}"
         text = np.array2string(self.data, prefix="Variable(", separator=", ", suffix=")")
@@ -190,14 +190,14 @@ class Variable:
         return format(self.data.item() if self.size == 1 and spec else self.data, spec)
 
     def __bool__(self) -> bool:
-        return bool(self._data)
+        return bool(self._array)
 
     def __contains__(self, item: Any) -> bool:
         return (item.data if isinstance(item, Variable) else item) in self.data
 
     def item(self, *args: Any) -> Any:
         """One element as a Python number: an explicit way out of the graph."""
-        return self._data.item(*args)
+        return self._array.item(*args)
 
     def tolist(self) -> Any:
         """The data as nested lists of Python numbers: an explicit way out of the graph."""
@@ -205,7 +205,7 @@ class Variable:
 
     def detach(self) -> Variable:
         """A new untracked Variable on the same data: an explicit way out of the graph."""
-        return wrap(self._data, None)
+        return wrap(self._array, None)
 
     def __copy__(self) -> Variable:
         return Variable(self.data, self.name)
@@ -238,7 +238,7 @@ class Variable:
         info = getattr(self._node, "info", None)
         if info is None or info.grad is None:
             return None
-        g, dtype = info.grad, self._data.dtype
+        g, dtype = info.grad, self._array.dtype
         if type(g) is ndarray and g.dtype is dtype:
             return g
         if not isinstance(g, Variable):
@@ -380,7 +380,7 @@ class Variable:
                     "or np.stack([...]) to build an array of Variables, wg.vectorize for np.vectorize, wg.polynomial "
                     "for np.polynomial, .data or .detach() to leave the graph on purpose"
                 )
-            return np.array(self._data, dtype=dtype, copy=copy)
+            return np.array(self._array, dtype=dtype, copy=copy)
 
     def _number(self, kind: type) -> Any:
         if self._node is not None:
@@ -428,7 +428,7 @@ Result.__name__ = Result.__qualname__ = "Variable"
 def wrap(data: Any, node: Any) -> Variable:
     """A handle on `data`, made by `node`."""
     v = Result()
-    v._data = data
+    v._array = data
     v._node = node
     if node is not None:
         v._serial = node.serial
@@ -444,14 +444,14 @@ def tie(data: Any, node: Any) -> Any:
     v = Result()  # no serial: such a handle is the walk's own, not a user's
     if node.leaf:
         v.__class__ = Variable  # type: ignore[assignment]
-    v._data = data
+    v._array = data
     v._node = node
     return v
 
 
 def move(v: Variable, data: Any, node: Any) -> Variable:
     """Let the handle v stand for another value; what was computed from the old one is left as it was."""
-    v._data = data
+    v._array = data
     v._node = node
     if node is not None:
         v._serial = node.serial

@@ -35,7 +35,7 @@ class View(Variable):
         with Mode(self._held_node is not None):  # recorded as it was, wherever it is read
             for op, args, kwargs in self._steps:
                 v = op(v, *args, **kwargs)
-        self._held_data, self._held_node = v._data, v._node
+        self._held_data, self._held_node = v._array, v._node
         if v._node is not None:
             self._serial = v._serial
         self._version = version(base)
@@ -57,7 +57,7 @@ class View(Variable):
     def _set_node(self, node: Any) -> None:
         self._held_node = node
 
-    _data = property(_get_data, _set_data)  # these stand before the slots of a Variable
+    _array = property(_get_data, _set_data)  # these stand before the slots of a Variable
     _node = property(_get_node, _set_node)
 
     def positions(self) -> ndarray:

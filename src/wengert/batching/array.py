@@ -264,7 +264,7 @@ def level_of(x: Any) -> int:
         return top
     if type(x) is dict:
         return level_of(list(x.values())) if x else 0
-    return level_of(x._data) if isinstance(x, Variable) else 0
+    return level_of(x._array) if isinstance(x, Variable) else 0
 
 
 def is_batched(x: Any, level: int) -> bool:
@@ -278,7 +278,7 @@ def batch_of(x: Any, level: int) -> int:
         return x.batch if x.level == level else -1
     if type(x) in (tuple, list, dict):
         return max([batch_of(item, level) for item in (x.values() if type(x) is dict else x)], default=-1)
-    return batch_of(x._data, level) if isinstance(x, Variable) else -1
+    return batch_of(x._array, level) if isinstance(x, Variable) else -1
 
 
 def leader(*xs: Any) -> Any:
@@ -355,7 +355,7 @@ def example(x: Any, level: int, i: int) -> Any:
         return type(x)([example(item, level, i) for item in x])
     if type(x) is dict:
         return {k: example(v, level, i) for k, v in x.items()}
-    if isinstance(x, Variable) and is_batched(x._data, level):
+    if isinstance(x, Variable) and is_batched(x._array, level):
         return OPS["example"](x, level, i)
     return x
 
@@ -432,8 +432,8 @@ def _of_nothing(function: Any, args: Any, kwargs: Any, level: int) -> Any:
     def ones(x: Any) -> Any:
         if is_batched(x, level):
             return np.ones(x.shape, x.dtype)
-        if isinstance(x, Variable) and is_batched(x._data, level):
-            return ones(x._data)
+        if isinstance(x, Variable) and is_batched(x._array, level):
+            return ones(x._array)
         if type(x) in (tuple, list):
             return type(x)([ones(item) for item in x])
         return {k: ones(v) for k, v in x.items()} if type(x) is dict else x

@@ -71,7 +71,7 @@ def _parts(x: Any, key: Any, level: int) -> list[Any]:
     parts: list[Any] = []
     for k in key:
         if isinstance(k, Variable):
-            k = k._data
+            k = k._array
         if isinstance(k, list):
             k = np.asarray(k, None if k else np.intp) if not level_of(k) else np.stack(k)
         if isinstance(k, (bool, np.bool_)) or (isinstance(k, (ndarray, Batched)) and k.dtype == bool):
@@ -121,7 +121,7 @@ def setitem(x: Batched, key: Any, v: Any) -> None:
                 "x[i] = v: v is tracked and x is a batched array, which cannot remember that; make x a Variable "
                 "(np.zeros_like of one is), or put it together with np.where, np.stack or np.concatenate"
             )
-        v = v._data
+        v = v._array
     level = x.level
     if level_of(v) > level or level_of(key) > level:
         raise BatchedError(
@@ -129,7 +129,7 @@ def setitem(x: Batched, key: Any, v: Any) -> None:
             "that does, with np.zeros_like(v)"
         )
     if isinstance(key, Variable):
-        key = key._data
+        key = key._array
     if type(key) is Batched and key.dtype == bool:
         _write_where(x, key, v)
         return

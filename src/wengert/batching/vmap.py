@@ -79,7 +79,7 @@ def summed(g: Any, _z: Any, _x: Any, size: int, level: int) -> Any:
 
 
 def _example(x: Variable, level: int, i: int) -> Any:
-    return leave(x, 0, x._data.batch, level)[i]
+    return leave(x, 0, x._array.batch, level)[i]
 
 
 def _together(results: list[Any], level: int) -> Any:
@@ -118,7 +118,7 @@ class _Batching(Recorder):
             if n is None or n.serial >= self.start:
                 return x
             v = self.known.get(n)
-            if v is None or v._data is not x._data:
+            if v is None or v._array is not x._array:
                 v = self.known[n] = self.run(shared, (x, self.size, self.level), {})
             return v
         if type(x) is Batched:
@@ -196,8 +196,8 @@ def _left(z: Any, axis: int | None, batching: _Batching, path: str) -> Any:
     if not isinstance(z, Variable):
         z = as_data(z, f"vmap: the result{path}")
     tracked = isinstance(z, Variable) and z._node is not None
-    z = batching.inside(z) if tracked else z._data if isinstance(z, Variable) else z
-    data = z._data if tracked else z
+    z = batching.inside(z) if tracked else z._array if isinstance(z, Variable) else z
+    data = z._array if tracked else z
     if axis is None:
         if is_batched(data, batching.level):
             raise ValueError(f"vmap: out_axes is None for the result{path}, which differs between the examples")

@@ -34,7 +34,7 @@ def shapes_agree(name: str, **arrays: Any) -> None:
 
 
 def _value(x: Any) -> Any:
-    return x._data if isinstance(x, Variable) else x
+    return x._array if isinstance(x, Variable) else x
 
 
 def reduced(name: str, losses: Any, reduction: str) -> Any:

@@ -379,9 +379,9 @@ def functional_call(module: Module, values: Mapping[str, Any], *args: Any, **kwa
     try:
         for name, value in values.items():
             p = places[name]
-            before.append((p, p._data, p._node))
+            before.append((p, p._array, p._node))
             v = value if isinstance(value, Variable) else wrap(as_data(value), None)
-            _stand_for(p, v._data, v._node)
+            _stand_for(p, v._array, v._node)
         return module(*args, **kwargs)
     finally:
         for p, data, node in reversed(before):
@@ -389,10 +389,10 @@ def functional_call(module: Module, values: Mapping[str, Any], *args: Any, **kwa
 
 
 def _raw(x: Any) -> Any:
-    return x._data if isinstance(x, Variable) else x
+    return x._array if isinstance(x, Variable) else x
 
 
 def _stand_for(p: Parameter, data: Any, node: Any) -> None:
-    p._data, p._node = data, node
+    p._array, p._node = data, node
     if node is not None:
         p._serial = node.serial

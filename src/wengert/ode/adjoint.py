@@ -58,14 +58,14 @@ class Adjoint:
     def at(self, times: Any, steps: ndarray, value: ndarray) -> Any:
         """The solution at `times`, which lie in these steps, and is `value` there."""
         parents = [self.y0, self.ts[0], times, *self.sources.handles]
-        return linked(Backward, value, parents, "solve_ivp", owner=self, times=_data(times), steps=steps, z=value)
+        return linked(Backward, value, parents, "solve_ivp", owner=self, times=_array(times), steps=steps, z=value)
 
     def back(self, times: ndarray, steps: ndarray, values: ndarray, g: ndarray) -> list[Any]:
         """The gradients of y0, t0, the times, and the sources, from those of the points."""
         self.sources.check()
         solution, checkpoints = self.solution, self.solution.checkpoints
         lam: Any = np.zeros_like(g[:, 0]) if g.shape[1] else np.zeros_like(solution.y_end)
-        parameters = [np.zeros_like(np.asarray(v._data)) for v in self.sources.handles]
+        parameters = [np.zeros_like(np.asarray(v._array)) for v in self.sources.handles]
         g_times = np.zeros(times.shape)
         direction = 1 if solution.ts[-1] >= solution.ts[0] else -1
         segments = checkpoints.segments()
@@ -143,7 +143,7 @@ class Backward(Node):
 
     def cotangents(self, g: Any, graph: bool, apply: Any = None) -> Iterator[tuple[Any, Any]]:
         with Mode(False):
-            found = self.owner.back(self.times, self.steps, self.z, g._data if isinstance(g, Variable) else g)
+            found = self.owner.back(self.times, self.steps, self.z, g._array if isinstance(g, Variable) else g)
         for p, t in zip(self.parents, found, strict=True):
             if p is not None:
                 parents = [p, self, *([] if not isinstance(g, Variable) else [g])]
@@ -191,5 +191,5 @@ def _inner(a: Any, b: Any) -> Any:
     return np.asarray(np.sum(np.conj(a) * b).real)
 
 
-def _data(x: Any) -> Any:
-    return x._data if isinstance(x, Variable) else x
+def _array(x: Any) -> Any:
+    return x._array if isinstance(x, Variable) else x

@@ -100,7 +100,7 @@ class Field:
         with self.mode:
             z = self.value(t, y)
         self.boxed = self.boxed or isinstance(z, Variable)
-        return np.array(z._data if isinstance(z, Variable) else z, self.state.dtype)
+        return np.array(z._array if isinstance(z, Variable) else z, self.state.dtype)
 
     def value(self, t: Any, y: Any) -> Any:
         """f(t, y), of the shape of y."""

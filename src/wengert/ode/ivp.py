@@ -109,12 +109,12 @@ def solve_ivp(
     sources = Sources()
     f = Field(fun, args, state, vectorized, Mode(False) if recording() is False else sources)
     jac = options.get("jac")
-    solver = make(f, start, _data(state.y0), end, jac=f.plain(jac) if callable(jac) else jac)
+    solver = make(f, start, _array(state.y0), end, jac=f.plain(jac) if callable(jac) else jac)
     found = [] if events is None else events_of(events)
     functions = [e.function for e in found]
     for e in found:
         e.function = f.plain(e.function)
-    solution = integrate(solver, _data(t_eval), found, dense_output)
+    solution = integrate(solver, _array(t_eval), found, dense_output)
     counts = {"nfev": solver.nfev, "njev": solver.njev, "nlu": solver.nlu}
     given = [state.y0, t0, t1, t_eval]
     tracked = any([getattr(v, "_node", None) is not None for v in given]) or sources.handles
@@ -128,7 +128,7 @@ def solve_ivp(
 
     if not tracked or recording() is False:
         trajectory: Any = _Plain(solution, f.boxed or any([isinstance(v, Variable) for v in given]), differentiable)
-        t_eval = _data(t_eval)
+        t_eval = _array(t_eval)
     elif solution.status < 0:
         trajectory = _Failed(solution, [*given, *sources.handles])
     else:
@@ -196,7 +196,7 @@ class OdeSolution:
         Raises:
             ValueError: t has more than one axis.
         """
-        data = np.asarray(_data(t), float)
+        data = np.asarray(_array(t), float)
         if data.ndim > 1:
             raise ValueError(f"sol: t must be a number or a vector, got shape {data.shape}")
         ts = self._solution.ts
@@ -264,17 +264,17 @@ def _ends(t_span: Any) -> tuple[Any, Any]:
 
 
 def _number(t: Any) -> float:
-    return float(np.reshape(_data(t), ()))
+    return float(np.reshape(_array(t), ()))
 
 
-def _data(x: Any) -> Any:
+def _array(x: Any) -> Any:
     return x.data if isinstance(x, Variable) else x
 
 
 def _checked(t_eval: Any, start: float, end: float) -> Any:
     t_eval = array(t_eval) if isinstance(t_eval, (list, tuple)) else t_eval
     t_eval = t_eval if isinstance(t_eval, Variable) else np.asarray(t_eval, float)
-    times = _data(t_eval)
+    times = _array(t_eval)
     if times.ndim != 1:
         raise ValueError(f"solve_ivp: t_eval must be 1-dimensional, got shape {times.shape}")
     outside = (times < min(start, end)) | (times > max(start, end))

@@ -45,14 +45,14 @@ class Sources(Recorder):
                     self._seen.add(n)
                     self.handles.append(v)
                     self.nodes.append(n)
-                    self._prints.append(fingerprint(np.asarray(v._data)))
+                    self._prints.append(fingerprint(np.asarray(v._array)))
             elif isinstance(v, (list, tuple)):
                 self._look(v)
 
     def check(self) -> None:
         """Raises RuntimeError if one of them is not what it was: the function would now run on other values."""
         for v, n, was in zip(self.handles, self.nodes, self._prints, strict=True):
-            if v._node is not n or fingerprint(np.asarray(v._data)) != was:
+            if v._node is not n or fingerprint(np.asarray(v._array)) != was:
                 raise RuntimeError(
                     f"solve_ivp: a Variable of shape {v.shape} that the function reads was changed after the call, so "
                     "its derivative would be that of another solution; differentiate before the change, or solve again"
@@ -70,7 +70,7 @@ class Recomputed(Node):
     z: ndarray
 
     def saved(self) -> tuple[Any, ...]:
-        return self.z, *self.xs, *[v._data for v in self.sources.handles]
+        return self.z, *self.xs, *[v._array for v in self.sources.handles]
 
     def rerun(self, graph: bool, *first: Any) -> tuple[Variable, list[Any]]:
         """The result, and the nodes that stand for the parents in this run (None for a constant)."""
@@ -85,7 +85,7 @@ class Recomputed(Node):
     def compare(self, y: Variable) -> None:
         """Raises RuntimeError if y is not what the first run gave."""
         rtol, atol = self.tolerance
-        if not np.allclose(y._data, self.z, rtol, atol + rtol * np.max(np.abs(self.z), initial=0), equal_nan=True):
+        if not np.allclose(y._array, self.z, rtol, atol + rtol * np.max(np.abs(self.z), initial=0), equal_nan=True):
             raise RuntimeError(
                 "solve_ivp: the function gave other values when it was run again for the derivative; it must be pure, "
                 "and the arrays that it reads must not be changed before backward"
@@ -214,7 +214,7 @@ def recompute(
     f: Callable[..., Any], inputs: Sequence[Any], sources: Sources, value: ndarray, tolerance: tuple[float, Any]
 ) -> Variable:
     """`value`, which is f(*inputs) within the tolerance, differentiable by the inputs and by what f reads besides."""
-    xs = tuple([x._data if isinstance(x, Variable) else x for x in inputs])
+    xs = tuple([x._array if isinstance(x, Variable) else x for x in inputs])
     parents = [*inputs, *sources.handles]
     return linked(Recomputed, value, parents, "solve_ivp", f=f, xs=xs, sources=sources, tolerance=tolerance, z=value)
 
@@ -224,7 +224,7 @@ def implicit(residual: Callable[..., Any], z: ndarray, inputs: Sequence[Any], wh
 
     `what` says in words what it means that there is no derivative.
     """
-    xs = tuple([x._data if isinstance(x, Variable) else x for x in inputs])
+    xs = tuple([x._array if isinstance(x, Variable) else x for x in inputs])
     sources = Sources()
     with sources:
         residual(z, *xs)

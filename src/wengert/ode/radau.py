@@ -32,7 +32,7 @@ class RadauStep:
             slopes = np.stack([f(t + c * h, y + stages[i]) for i, c in enumerate(RADAU_C)])
             return z - np.reshape(h * (RADAU_A @ slopes), -1)
 
-        t_, h_, y_ = [x._data if isinstance(x, Variable) else x for x in (t, h, y)]
+        t_, h_, y_ = [x._array if isinstance(x, Variable) else x for x in (t, h, y)]
         z: Any = implicit(residual, _newton(f, t_, h_, y_), (t, h, y), "Radau's stage equations are singular")
         stages = np.reshape(z, (3, -1))
         return y + stages[2], None, stages

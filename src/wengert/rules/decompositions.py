@@ -288,7 +288,7 @@ def _last(name: str, t: Any, same: Any, *sources: Any) -> Any:
     if not isinstance(t, Variable) or not some_repeated(same):
         return t
     error = np.linalg.LinAlgError(f"{name}: there is no second derivative here at a repeated value")
-    return wrap(t._data, Once(error, (t._node, *[x._node for x in sources if isinstance(x, Variable)])))
+    return wrap(t._array, Once(error, (t._node, *[x._node for x in sources if isinstance(x, Variable)])))
 
 
 # ---- Hermitian eigenvalues and eigenvectors (Giles 2008) ----------------------------------------------------

@@ -115,9 +115,9 @@ def setitem_method(x: Variable, key: Any, v: Any) -> None:
     """
     if not isinstance(v, Variable):
         v = as_data(v, "x[i] = v: v")
-    if x._data.dtype.kind not in "fc" and v.dtype.kind in "fc":
+    if x._array.dtype.kind not in "fc" and v.dtype.kind in "fc":
         raise TypeError(f"x[i] = v: x is {x.dtype} and cannot hold {v.dtype}; convert it with .astype(float) first")
-    if x._data.dtype.kind == "f" and v.dtype.kind == "c":
+    if x._array.dtype.kind == "f" and v.dtype.kind == "c":
         raise TypeError("x[i] = v: x is real and v is complex; convert x with .astype(complex) first")
     key = index_of(key)
     if isinstance(x, View) and x._base is not None:
@@ -135,6 +135,6 @@ def advance(x: Variable, new: Variable) -> Variable:
         return x
     written(x)
     if new._node is None and x._node is not None:
-        x._data = new._data
+        x._array = new._array
         return x
-    return move(x, new._data, new._node)
+    return move(x, new._array, new._node)

@@ -228,4 +228,4 @@ def transpose_method(x: Variable, *axes: Any) -> Variable:
 
 def flatten_method(x: Variable, order: str = "C") -> Variable:
     """`ndarray.flatten`."""
-    return wrap(x._data.flatten(order), None) if x._node is None else ravel(copy(x), order)
+    return wrap(x._array.flatten(order), None) if x._node is None else ravel(copy(x), order)

@@ -257,7 +257,7 @@ def _pull_lstsq(i: int, gs: Any, zs: Any, xs: Any, rcond: Any) -> Any:
     pairs = [(y, g) for (y, z), g in zip(results, (gs[0], gs[1], gs[3]), strict=True) if z.size and y._node is not None]
     seeds = [wrap(g, None) if graph and not isinstance(g, Variable) else g for _, g in pairs]
     (t,) = reverse.pull([y._node for y, _ in pairs], seeds, [vs[i]._node], graph)
-    return vs[i]._data * 0 if t is None else t
+    return vs[i]._array * 0 if t is None else t
 
 
 def _push_lstsq(i: int, t: Any, zs: Any, xs: Any, rcond: Any) -> Any:

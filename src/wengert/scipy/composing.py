@@ -130,10 +130,10 @@ def _pull(i: int, gs: Any, zs: Any, xs: Any, *, run: _Run) -> Any:
     graph = any([isinstance(g, Variable) for g in (*gs, *xs)])
     pairs = [(y, g) for y, g in zip(ys, gs, strict=True) if y is not None and y.size]
     if not pairs:
-        return vs[i]._data * 0
+        return vs[i]._array * 0
     seeds = [wrap(g, None) if graph and not isinstance(g, Variable) else g for _, g in pairs]
     (t,) = reverse.pull([y._node for y, _ in pairs], seeds, [vs[i]._node], graph)
-    return vs[i]._data * 0 if t is None else t
+    return vs[i]._array * 0 if t is None else t
 
 
 def _push(i: int, t: Any, zs: Any, xs: Any, *, run: _Run) -> Any:

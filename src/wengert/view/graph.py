@@ -131,7 +131,7 @@ def _read(found: Sequence[Variable], profile: Any) -> Graph:
     for y in found:
         if y._node is None:  # a constant: a picture of one value
             graph.outputs.append(len(graph.items))
-            graph.items.append(Value(0, y.name, -1, y._data, None, None, y.shape, y.dtype))
+            graph.items.append(Value(0, y.name, -1, y._array, None, None, y.shape, y.dtype))
     for i in graph.outputs:
         graph.items[i].output = True  # type: ignore[union-attr]
     _note_flows(graph, places, nodes, tracked)
@@ -261,7 +261,7 @@ def _held(nodes: Sequence[Any]) -> dict[Any, Any]:
         if isinstance(v, Variable):
             kind = "_held" if isinstance(v, View) else ""  # to read _node would bring a view up to date
             n = wanted.get(id(getattr(v, f"{kind}_node", None)))
-            z = getattr(v, f"{kind}_data", None)
+            z = getattr(v, f"{kind}_array", None)
             if n is not None and isinstance(z, (ndarray, generic)):
                 held[n] = z
     return held

@@ -74,7 +74,7 @@ class profile(Notes):
         if nodes:  # the result's own; what a composition made on the way is part of it
             self._costs[nodes[-1].serial][0] += duration
         made = result if isinstance(result, tuple) else (result,)
-        size = sum([v._data.nbytes for v in made if isinstance(v, Variable)])
+        size = sum([v._array.nbytes for v in made if isinstance(v, Variable)])
         self._add(Event(name_of(op), "forward", start, duration, size, line, threading.get_ident()))
         return result
 
