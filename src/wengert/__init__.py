@@ -185,7 +185,6 @@ if TYPE_CHECKING:  # imported when first used
         random as random,
     )
     from .batching.vmap import vmap as vmap
-    from .checkpoint import checkpoint as checkpoint
     from .custom import custom_rule as custom_rule
     from .interpolate import CubicSpline as CubicSpline
     from .jacobians import (
@@ -201,7 +200,8 @@ if TYPE_CHECKING:  # imported when first used
     from .ode import solve_ivp as solve_ivp
     from .optimize import curve_fit as curve_fit, least_squares as least_squares, minimize as minimize
     from .quadrature import fixed_quad as fixed_quad, quad as quad
-    from .taylor import taylor as taylor
+    from .recompute import checkpoint as checkpoint
+    from .series import taylor as taylor
     from .view import (
         name_scope as name_scope,
         print_graph as print_graph,
@@ -223,14 +223,14 @@ __version__ = "0.1.0"
 _NAMESPACES = ("data", "fft", "implicit", "linalg", "nn", "optim", "polynomial", "random", "scipy")
 _LATER = {  # module: what is taken from it when first asked for
     "batching.vmap": ("vmap",),
-    "checkpoint": ("checkpoint",),
+    "recompute": ("checkpoint",),
     "custom": ("custom_rule",),
     "interpolate": ("CubicSpline",),
     "jacobians": ("divergence", "ggnvp", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "laplacian"),
     "ode": ("solve_ivp",),
     "optimize": ("curve_fit", "least_squares", "minimize"),
     "quadrature": ("fixed_quad", "quad"),
-    "taylor": ("taylor",),
+    "series": ("taylor",),
     "view": ("name_scope", "print_graph", "profile", "to_dot", "to_mermaid", "to_png", "to_svg", "view"),
 }
 _HOMES = {name: module for module, names in _LATER.items() for name in names}

@@ -219,18 +219,21 @@ def _binary(function: Any, rule_x: Rule, rule_y: Rule, name: str, call: Any, hol
     z2, x2, y2 = z0 or z1, x0 or x1, y0 or y1
 
     def op(x, y, /):  # type: ignore[no-untyped-def]
-        x_made = type(x) is Result
-        y_made = type(y) is Result
-        if x_made or isinstance(x, Variable):
+        type_x, type_y = type(x), type(y)
+        if type_x is Result or isinstance(x, Variable):
             a, p = x._array, x._node
-            if y_made or isinstance(y, Variable):
+            if type_y is Result:
+                b, q = y._array, y._node
+            elif type_y in _constants:
+                b, q = y, None
+            elif isinstance(y, Variable):
                 b, q = y._array, y._node
             else:
-                b, q = y if type(y) in _constants else constant(y, op, 2), None
-        elif y_made or isinstance(y, Variable):
-            a, p = x if type(x) in _constants else constant(x, op, 1), None
+                b, q = constant(y, op, 2), None
+        elif type_y is Result or isinstance(y, Variable):
+            a, p = x if type_x in _constants else constant(x, op, 1), None
             b, q = y._array, y._node
-            if type(a) is complex and type(b) is np.float64:
+            if type_x is complex and type(b) is np.float64:
                 b = np.asarray(b)  # NumPy's float64 is a float to Python's complex, which would compute without NumPy
         else:
             return call(x, y)
@@ -252,18 +255,18 @@ def _binary(function: Any, rule_x: Rule, rule_y: Rule, name: str, call: Any, hol
         n.p = p
         n.q = q
         if q is None:
-            n.x = (a if x_made and a.base is None else own(n, a)) if x0 else None
+            n.x = (a if type_x is Result and a.base is None else own(n, a)) if x0 else None
             n.y = (own(n, b) if type(b) is ndarray else b) if y0 else None
             n.z = z if z0 else None
-            n.shapes = None if type(b) is float or z.shape == a.shape else (a.shape, None, z.shape)
+            n.shapes = None if type_y is float or z.shape == a.shape else (a.shape, None, z.shape)
         elif p is None:
             n.x = (own(n, a) if type(a) is ndarray else a) if x1 else None
-            n.y = (b if y_made and b.base is None else own(n, b)) if y1 else None
+            n.y = (b if type_y is Result and b.base is None else own(n, b)) if y1 else None
             n.z = z if z1 else None
-            n.shapes = None if type(a) is float or z.shape == b.shape else (None, b.shape, z.shape)
+            n.shapes = None if type_x is float or z.shape == b.shape else (None, b.shape, z.shape)
         else:
-            n.x = (a if x_made and a.base is None else own(n, a)) if x2 else None
-            n.y = (b if y_made and b.base is None else own(n, b)) if y2 else None
+            n.x = (a if type_x is Result and a.base is None else own(n, a)) if x2 else None
+            n.y = (b if type_y is Result and b.base is None else own(n, b)) if y2 else None
             n.z = z if z2 else None
             n.shapes = None if type(z) is float64 or a.shape == b.shape else (a.shape, b.shape, z.shape)
         out._serial = n.serial = tick()

@@ -114,12 +114,14 @@ def _find(code: Any) -> Any:
 def _of_function(cls: type) -> Formula:
     """A user's Function, whose `backward` is shown as it is written."""
     found = Formula(f"y = {cls.__name__}(x)")
-    backward = getattr(cls, "backward", None)
-    try:
-        lines, number = inspect.getsourcelines(backward)  # type: ignore[arg-type]
-        file = inspect.getsourcefile(backward)  # type: ignore[arg-type]
-    except (OSError, TypeError):
+    code = getattr(getattr(cls, "backward", None), "__code__", None)
+    if code is None:
         return found
+    file, number = code.co_filename, code.co_firstlineno
+    below = linecache.getlines(file)[number - 1 :]  # inspect.getsource would look into every module that is loaded
+    if not below:
+        return found
+    lines = inspect.getblock(below)
     found.backward.append(textwrap.dedent("".join(lines[:20])).rstrip())
     found.sources.append(f"{file}:{number}")
     return found
