@@ -9,7 +9,7 @@ import numpy as np
 from rowkit import COMPLEX, REAL, Row, row
 
 import wengert as wg
-from wengert import nn  # noqa: F401  declares operations
+from wengert import nn  # noqa: F401  declares operations, vectorizing
 from wengert.declare import OPERATIONS, UFUNCS
 from wengert.ode.explicit import runge_kutta_sum
 from wengert.operation import Binary, Unary
@@ -150,8 +150,8 @@ ROWS = [
     row("setitem", _set([1, 1, 0]), V, (3,)),
     row("setitem", _set((COLUMN, [0, 2])), (2, 3), (2,)),
     # parts
-    row("rows", lambda x: np.stack(wg.vectorizing._rows(x)[::-1]), T),
-    row("rows", lambda x: wg.vectorizing._rows(x)[1] ** 2, V),
+    row("rows", lambda x: np.stack(vectorizing._rows(x)[::-1]), T),
+    row("rows", lambda x: vectorizing._rows(x)[1] ** 2, V),
     # products
     *[
         row("matmul", np.matmul, a, b)

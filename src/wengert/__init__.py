@@ -12,7 +12,6 @@ import numpy
 from . import (
     methods as methods,  # attaches what a Variable can do
     rules as rules,
-    tree as tree,
 )
 from .declare import CONSTANT, FUNCTIONS, UFUNCS
 from .function import Function as Function
@@ -71,8 +70,6 @@ from .functions import (
     Transpose as Transpose,
     Var as Var,
 )
-from .numeric import GradientError as GradientError, check_grads as check_grads, numerical_diff as numerical_diff
-from .observe import Tape as Tape, debug as debug
 from .recording import Recorder as Recorder, no_grad as no_grad
 from .rules.elementwise import (
     absolute as absolute,
@@ -162,16 +159,7 @@ from .rules.shaping import (
     swapaxes as swapaxes,
     transpose as transpose,
 )
-from .transforms import (
-    elementwise_grad as elementwise_grad,
-    grad as grad,
-    jvp as jvp,
-    linearize as linearize,
-    value_and_grad as value_and_grad,
-    vjp as vjp,
-)
 from .variable import Variable as Variable
-from .vectorizing import vectorize as vectorize
 
 if TYPE_CHECKING:  # imported when first used
     from . import (
@@ -183,6 +171,7 @@ if TYPE_CHECKING:  # imported when first used
         optim as optim,
         polynomial as polynomial,
         random as random,
+        tree as tree,
     )
     from .batching.vmap import vmap as vmap
     from .custom import custom_rule as custom_rule
@@ -197,11 +186,22 @@ if TYPE_CHECKING:  # imported when first used
         jacrev as jacrev,
         laplacian as laplacian,
     )
+    from .numeric import GradientError as GradientError, check_grads as check_grads, numerical_diff as numerical_diff
+    from .observe import Tape as Tape, debug as debug
     from .ode import solve_ivp as solve_ivp
     from .optimize import curve_fit as curve_fit, least_squares as least_squares, minimize as minimize
     from .quadrature import fixed_quad as fixed_quad, quad as quad
     from .recompute import checkpoint as checkpoint
     from .series import taylor as taylor
+    from .transforms import (
+        elementwise_grad as elementwise_grad,
+        grad as grad,
+        jvp as jvp,
+        linearize as linearize,
+        value_and_grad as value_and_grad,
+        vjp as vjp,
+    )
+    from .vectorizing import vectorize as vectorize
     from .view import (
         name_scope as name_scope,
         print_graph as print_graph,
@@ -213,6 +213,7 @@ if TYPE_CHECKING:  # imported when first used
     )
     from .view.profile import profile as profile
 
+
 abs = absolute  # NumPy's second names
 degrees, radians, conj = rad2deg, deg2rad, conjugate
 mod, true_divide, pow = remainder, divide, power
@@ -220,7 +221,7 @@ amax, amin, permute_dims, concat = max, min, transpose, concatenate
 
 __version__ = "0.1.0"
 
-_NAMESPACES = ("data", "fft", "implicit", "linalg", "nn", "optim", "polynomial", "random", "scipy")
+_NAMESPACES = ("data", "fft", "implicit", "linalg", "nn", "optim", "polynomial", "random", "scipy", "tree")
 _LATER = {  # module: what is taken from it when first asked for
     "batching.vmap": ("vmap",),
     "recompute": ("checkpoint",),
@@ -228,9 +229,13 @@ _LATER = {  # module: what is taken from it when first asked for
     "interpolate": ("CubicSpline",),
     "jacobians": ("divergence", "ggnvp", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "laplacian"),
     "ode": ("solve_ivp",),
+    "numeric": ("GradientError", "check_grads", "numerical_diff"),
+    "observe": ("Tape", "debug"),
     "optimize": ("curve_fit", "least_squares", "minimize"),
     "quadrature": ("fixed_quad", "quad"),
     "series": ("taylor",),
+    "transforms": ("elementwise_grad", "grad", "jvp", "linearize", "value_and_grad", "vjp"),
+    "vectorizing": ("vectorize",),
     "view": ("name_scope", "print_graph", "profile", "to_dot", "to_mermaid", "to_png", "to_svg", "view"),
 }
 _HOMES = {name: module for module, names in _LATER.items() for name in names}
@@ -250,3 +255,7 @@ def __getattr__(name: str) -> Any:
         if known is not None:
             return known
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_NAMESPACES, *_HOMES})

@@ -23,7 +23,8 @@ def push(
     """
     tangents = dict(zip(xs, ts, strict=True))
     with recorded() if graph else Mode(recording()), np.errstate(invalid="ignore"):
-        for n in history(ys, min([x.serial for x in xs]) if since is None else since, xs):
+        ends = {x.serial: None for x in xs}
+        for n in history(ys, min(ends) if since is None else since, ends):
             if n in tangents:
                 continue
             if isinstance(n, Call):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from . import rules, vectorizing
+from . import rules
 from .batching.array import BatchedError, looped
 from .declare import CONSTANT, FUNCTIONS, REFUSED, UFUNCS
 from .recording import recording
@@ -68,6 +68,8 @@ def _call(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[st
     if ufunc in CONSTANT:
         return getattr(ufunc, method)(*map(data_of, inputs), **{k: data_of(v) for k, v in kwargs.items()})
     if ufunc not in UFUNCS:
+        from . import vectorizing
+
         if method == "__call__" and not kwargs and vectorizing.is_python_function(ufunc):
             return vectorizing.python_function(ufunc, *inputs)
         raise _no_rule(ufunc, method)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,12 @@ from .variable import UNHELD, Variable, as_cotangent, data_of, describe, info_of
 _serial = attrgetter("serial")
 
 
-def history(nodes: Sequence[Any], since: int = 0, ends: Sequence[Any] = ()) -> list[Any]:
+def history(nodes: Sequence[Any], since: int = 0, ends: Any = MappingProxyType({})) -> list[Any]:
     """These nodes and all that they were computed from, in order, as far back as serial number `since`.
 
-    The nodes `ends` are left out, and what is behind them is not looked for.
+    Nodes whose serial numbers are keys of `ends` are left out, and what is behind them is not looked for.
     """
-    found, order = dict.fromkeys(map(_serial, ends)) | dict(zip(map(_serial, nodes), nodes, strict=True)), list(nodes)
+    found, order = {**ends, **dict(zip(map(_serial, nodes), nodes, strict=True))}, list(nodes)
     for n in order:  # grows while it is walked
         p, q = n.p, n.q
         if p is not None and (s := p.serial) not in found and s >= since:
@@ -101,7 +102,8 @@ def _walk(order: list[Any], seed: Any, apply: Any = None) -> list[Any]:
 
 def has_nan(g: Any) -> bool:
     """Whether g, an array or Variable, holds a NaN (or an infinity, if it is complex)."""
-    g = memory(g._array if isinstance(g, Variable) else g)
+    if type(g) is not ndarray:
+        g = memory(g._array if isinstance(g, Variable) else g)
     square = np.vdot(g, g) if isinstance(g, ndarray) else g  # one call, which never warns
     return bool(square != square)
 
@@ -165,7 +167,8 @@ def pull(
     Touches no `grad`. On Variables and differentiable where `graph` is set, else on arrays. With `since`, the walk ends
     at nodes that are older, which may be among xs.
     """
-    order = history(ys, min([x.serial for x in xs]) if since is None else since, xs)
+    ends = {x.serial: None for x in xs}
+    order = history(ys, min(ends) if since is None else since, ends)
     wanted = set(xs)
     reached = set(xs)
     for n in order:

@@ -22,11 +22,11 @@ _MOST_STEPS = 8
 class View(Variable):
     """A Variable whose memory belongs to another one, its base."""
 
-    __slots__ = ("_base", "_held_data", "_held_node", "_steps", "_version")
+    __slots__ = ("_base", "_held_array", "_held_node", "_steps", "_version")
     _base: Any  # a Variable that is no view; None once this one was given data of its own
     _steps: tuple[Any, ...]  # (op, args, kwargs), in order, from the base to this view
     _version: Any  # the base's at the time
-    _held_data: Any
+    _held_array: Any
     _held_node: Any
 
     def _renew(self) -> None:
@@ -35,7 +35,7 @@ class View(Variable):
         with Mode(self._held_node is not None):  # recorded as it was, wherever it is read
             for op, args, kwargs in self._steps:
                 v = op(v, *args, **kwargs)
-        self._held_data, self._held_node = v._array, v._node
+        self._held_array, self._held_node = v._array, v._node
         if v._node is not None:
             self._serial = v._serial
         self._version = version(base)
@@ -43,7 +43,7 @@ class View(Variable):
     def _get_data(self) -> Any:
         if self._base is not None and version(self._base) is not self._version:
             self._renew()
-        return self._held_data
+        return self._held_array
 
     def _get_node(self) -> Any:
         if self._base is not None and version(self._base) is not self._version:
@@ -52,7 +52,7 @@ class View(Variable):
 
     def _set_data(self, data: Any) -> None:
         self._base = None
-        self._held_data = data
+        self._held_array = data
 
     def _set_node(self, node: Any) -> None:
         self._held_node = node
@@ -97,7 +97,7 @@ def share_memory(z: Any, a: Any) -> bool:
 def view_of(x: Variable, z: ndarray, node: Any, op: Any, args: tuple[Any, ...], kwargs: Any) -> Variable:
     """The result z of op on x, a view of x."""
     v = _new(View)
-    v._held_data, v._held_node = z, node
+    v._held_array, v._held_node = z, node
     if node is not None:
         v._serial = node.serial
     if isinstance(x, View) and x._base is not None:

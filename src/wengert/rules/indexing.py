@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from ..batching.array import RULES, Batched, leader
+from ..batching.array import RULES, Batched, BatchedError, leader
 from ..declare import general, linear
 from ..operation import unbroadcast
 from ..variable import Variable, as_data, data_of, move
@@ -48,7 +48,12 @@ def put(g: Any, _z: Any, _x: Any, shape: Any, key: Any) -> Any:
 
 
 def _getitem(x: Any, key: Any) -> Any:
-    return x[key] if type(x) is not ndarray or leader(key) is None else RULES["getitem"](x, key)
+    try:
+        return x[key]
+    except BatchedError:
+        if type(x) is not ndarray or leader(key) is None:
+            raise
+        return RULES["getitem"](x, key)  # one of the key's arrays is a batch
 
 
 @linear(None, name="getitem", call=_getitem, views=True)

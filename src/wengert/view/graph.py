@@ -258,7 +258,7 @@ def _held(nodes: Sequence[Any]) -> dict[Any, Any]:
     wanted = {id(n): n for n in nodes if references(n.serial) != UNHELD}
     held = {}
     for v in gc.get_objects() if wanted else ():
-        if isinstance(v, Variable):
+        if issubclass(type(v), Variable):  # isinstance would ask the object, which may be anything
             kind = "_held" if isinstance(v, View) else ""  # to read _node would bring a view up to date
             n = wanted.get(id(getattr(v, f"{kind}_node", None)))
             z = getattr(v, f"{kind}_array", None)
