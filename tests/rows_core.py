@@ -9,7 +9,7 @@ import numpy as np
 from rowkit import COMPLEX, REAL, Row, row
 
 import wengert as wg
-from wengert import nn  # noqa: F401  declares operations, vectorizing
+from wengert import nn, vectorizing  # noqa: F401  nn declares operations
 from wengert.declare import OPERATIONS, UFUNCS
 from wengert.ode.explicit import runge_kutta_sum
 from wengert.operation import Binary, Unary
