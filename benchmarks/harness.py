@@ -75,8 +75,8 @@ def prepare(workload: Workload) -> dict[str, Call | None]:
     for name, call in calls.items():
         if call is not None and name != workload.reference:
             for got, want in zip(first_results(workload, call), expected, strict=True):
-                where = f"{workload.name}: {name}"
-                np.testing.assert_allclose(got, want, rtol=workload.rtol, atol=1e-12, err_msg=where)
+                where, close = f"{workload.name}: {name}", workload.rtol * float(np.max(np.abs(want), initial=0.0))
+                np.testing.assert_allclose(got, want, rtol=workload.rtol, atol=close, err_msg=where)
     return calls
 
 
@@ -136,17 +136,17 @@ def environment(libraries: Sequence[str]) -> dict[str, str]:
 def table(timings: Sequence[Timing], bases: Sequence[str] = (BY_HAND, PYTORCH)) -> str:
     """A line for each contender: its median time, and its ratio to others."""
     of = {(t.workload, t.contender): t for t in timings}
-    head = "".join([f"{f'x {base}':>12}" for base in bases])
-    lines = [f"{'workload':<22}{'contender':<22}{'median µs':>12}{head}"]
+    head = "".join([f"{f'x {base}':>19}" for base in bases])
+    lines = [f"{'workload':<30}{'contender':<22}{'median µs':>12}{head}"]
     for t in timings:
-        line = f"{t.workload:<22}{t.contender:<22}"
+        line = f"{t.workload:<30}{t.contender:<22}"
         if not t.rounds:
             lines.append(f"{line}{'not installed':>16}")
             continue
         line += f"{t.median:>12.1f}"
         for other in bases:
             base = of.get((t.workload, other))
-            line += f"{t.ratio(base):>12.2f}" if base is not None and base.rounds else f"{'-':>12}"
+            line += f"{t.ratio(base):>19.2f}" if base is not None and base.rounds else f"{'-':>19}"
         lines.append(line)
     return "\n".join(lines)
 
