@@ -6,10 +6,12 @@ A value is a vector (a scalar where the width is one) of floats, of integers as 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+
+from .coefficients import COEFFICIENTS, PARTS
 
 FLOAT, INTEGER, MASK = "f", "i", "m"
 Operand: TypeAlias = "Value | float"
@@ -61,6 +63,10 @@ class Value:
 
     def __rshift__(self, other: Operand) -> Value:  # keeps the sign
         return self._binary("", "ashr", other)
+
+    def lshr(self, other: Operand) -> Value:
+        """Shifted to the right, zeros from the left."""
+        return self._binary("", "lshr", other)
 
     def __and__(self, other: Operand) -> Value:
         return self._binary("and", "and", other)
@@ -133,13 +139,26 @@ class Emitter:
     the lines do without both, since LLVM would call the C library.
     """
 
-    def __init__(self, dtype: Any, width: int, fma: bool, others: set[str] | None = None) -> None:
+    def __init__(self, dtype: Any, width: int, fma: bool) -> None:
         self.dtype, self.width, self.fused = np.dtype(dtype), width, fma
         self.double = self.dtype == np.float64
         self.bits, self.mantissa, self.bias = (64, 52, 1023) if self.double else (32, 23, 127)
-        self.lines: list[str] = []
-        self.needs: set[str] = set() if others is None else others  # names of functions, and declarations
-        self._names = 0
+        self.digits = self.mantissa + 1  # that a result has to have
+        self.text = Text()
+
+    def doubled(self) -> Emitter:
+        """Writes on, in float64, what has to be right to float32's digits."""
+        e = Emitter(np.float64, self.width, self.fused)
+        e.digits, e.text = 32, self.text
+        return e
+
+    def widened(self, x: Value) -> Value:
+        """A float32 of another emitter as a float64 of this one."""
+        return self.line(FLOAT, f"fpext {x.emitter.type(FLOAT)} {x.name} to {self.type(FLOAT)}")
+
+    def narrowed(self, x: Value) -> Value:
+        """A float64 of another emitter, rounded to this one's float32."""
+        return self.line(FLOAT, f"fptrunc {x.emitter.type(FLOAT)} {x.name} to {self.type(FLOAT)}")
 
     # ---- names, types and constants ------------------------------------------------------------------------------
 
@@ -165,22 +184,15 @@ class Emitter:
         text = literal(x, self.dtype) if kind == FLOAT else str(int(x))
         return Value(self, kind, text if self.width == 1 else f"splat ({scalar} {text})")
 
-    def fresh(self) -> str:
-        """A name that no other line has."""
-        self._names += 1
-        return f"%v{self._names}.{self.bits}"
-
     def line(self, kind: str, text: str) -> Value:
         """The value of a line."""
-        name = self.fresh()
-        self.lines.append(f"  {name} = {text}")
-        return Value(self, kind, name)
+        return Value(self, kind, self.text.assign(text))
 
     def intrinsic(self, name: str, *values: Any) -> Value:
         """A call of `llvm.name` on floats."""
         t = self.type(FLOAT)
         symbol = f"@llvm.{name}.{self.suffix}"
-        self.needs.add(f"declare {t} {symbol}({', '.join([t] * len(values))})")
+        self.text.needs.add(f"declare {t} {symbol}({', '.join([t] * len(values))})")
         arguments = ", ".join([f"{t} {self.value(x).name}" for x in values])
         return self.line(FLOAT, f"call {t} {symbol}({arguments})")
 
@@ -192,12 +204,17 @@ class Emitter:
             return self.intrinsic("fma", x, y, z)
         return self.value(x) * y + z
 
-    def polynomial(self, x: Value, coefficients: Sequence[float]) -> Value:
-        """By Horner's rule; the coefficient of the highest power comes first."""
+    def polynomial(self, x: Value, name: str) -> Value:
+        """A row of the table of coefficients, at x, by Horner's rule."""
+        coefficients = COEFFICIENTS[name][self.digits]
         y = self.value(coefficients[0])
         for c in coefficients[1:]:
             y = self.fma(y, x, c)
         return y
+
+    def parts(self, name: str) -> tuple[float, ...]:
+        """A constant, as the sum of floats that get ever smaller."""
+        return PARTS[name][self.bits]
 
     def select(self, mask: Value, x: Operand | Value, y: Operand) -> Value:
         """x where the mask, else y."""
@@ -224,26 +241,24 @@ class Emitter:
         return self.select(x > y, x, y)
 
     def nearest(self, x: Value) -> tuple[Value, Value]:
-        """x, at most 2^22 (2^51 in float64) in magnitude, rounded to an integer: the float, and the integer whose
-        low bits are right (the high ones are those of a large float)."""
+        """x rounded to an integer, as a float and as an integer of which only the 22 low bits (51 in float64) are right;
+        |x| has to fit them. `power_of_two` needs no others."""
         magic = 1.5 * 2.0**self.mantissa  # there, a unit in the last place is 1
         y = x + magic
         return y - magic, y.bits
 
-    def integer(self, x: Value) -> Value:
-        """An integer from a float without fraction."""
-        return self.line(INTEGER, f"fptosi {self.type(FLOAT)} {x.name} to {self.type(INTEGER)}")
-
-    def float(self, k: Value) -> Value:
-        """A float from an integer of at most 51 (22) bits."""
-        if self.double:  # few targets convert vectors of 64-bit integers
-            magic = 1.5 * 2.0**self.mantissa
-            return (k + struct.unpack("<q", struct.pack("<d", magic))[0]).float - magic
-        return self.line(FLOAT, f"sitofp {self.type(INTEGER)} {k.name} to {self.type(FLOAT)}")
-
     def power_of_two(self, k: Value) -> Value:
         """2^k, for exponents of normal floats."""
         return ((k + self.bias) << self.mantissa).float
+
+    def exponent(self, bits: Value) -> Value:
+        """The exponent, as a float, in the bits of a positive normal float."""
+        top = 2.0**self.mantissa  # its last bit is 1
+        return (bits.lshr(self.mantissa) | self.integer_of(top)).float - (top + self.bias)
+
+    def integer_of(self, x: float) -> int:
+        """The bits of a constant."""
+        return int(np.array(x, self.dtype).view(f"i{self.bits // 8}"))
 
     def two_sum(self, x: Value, y: Operand) -> tuple[Value, Value]:
         """x + y as a float and what it lacks (Knuth)."""
@@ -278,10 +293,124 @@ class Emitter:
         """The name of a bit: whether one lane has it."""
         if self.width == 1:
             return mask.name
-        word, bit = self.fresh(), self.fresh()
-        self.lines.append(f"  {word} = bitcast {self.type(MASK)} {mask.name} to i{self.width}")
-        self.lines.append(f"  {bit} = icmp ne i{self.width} {word}, 0")
-        return bit
+        word = self.text.assign(f"bitcast {self.type(MASK)} {mask.name} to i{self.width}")
+        return self.text.assign(f"icmp ne i{self.width} {word}, 0")
+
+    def loop(self, test: Callable[[Value], Value], step: Callable[[Value], Value], x: Value) -> Value:
+        """x = step(x) in all lanes while one of them passes the test, which is rare."""
+        text, t = self.text, self.type(x.kind)
+        before, (head, body, done) = text.block, text.labels("head", "body", "done")
+        text.goto(head)
+        text.open(head)
+        now = self.line(x.kind, "")
+        place = len(text.lines) - 1
+        text.branch(self.any(test(now)), body, done)
+        text.open(body)
+        after = step(now)
+        text.lines[place] = f"  {now.name} = phi {t} [{x.name}, %{before}], [{after.name}, %{text.block}]"
+        text.goto(head)
+        text.open(done)
+        return now
+
+    def replace(self, mask: Value, symbol: str, x: Value, values: Sequence[Value]) -> list[Value]:
+        """The values; in the lanes of the mask, which are rare, what the scalar function gives for x.
+
+        It takes a double, and returns a structure of doubles and 64-bit integers.
+        """
+        text = self.text
+        kinds = [{FLOAT: "double", INTEGER: "i64"}[v.kind] for v in values]
+        before, (slow, head, lane, after, done) = text.block, text.labels("slow", "head", "lane", "after", "done")
+        text.branch(self.any(mask), slow, done)
+        text.open(slow)
+        text.goto(head)
+        text.open(head)
+        index = text.assign("")
+        now = [self.line(v.kind, "") for v in values]
+        place = len(text.lines) - 1 - len(values)
+        bit = mask.name if self.width == 1 else text.assign(f"extractelement {self.type(MASK)} {mask.name}, i32 {index}")
+        text.branch(bit, lane, after)
+        text.open(lane)
+        one = Emitter(self.dtype, 1, self.fused)
+        one.text = text
+        if self.width > 1:
+            x = one.line(FLOAT, f"extractelement {self.type(FLOAT)} {x.name}, i32 {index}")
+        if not self.double:
+            x = one.line(FLOAT, f"fpext float {x.name} to double")
+        both = text.assign(f"call {{{', '.join(kinds)}}} {symbol}(double {x.name})")
+        inserted = []
+        for k, v in enumerate(values):
+            item = text.assign(f"extractvalue {{{', '.join(kinds)}}} {both}, {k}")
+            if not self.double:
+                item = text.assign(f"fptrunc double {item} to float" if v.kind == FLOAT else f"trunc i64 {item} to i32")
+            if self.width > 1:
+                t = self.type(v.kind)
+                item = text.assign(f"insertelement {t} {now[k].name}, {one.type(v.kind)} {item}, i32 {index}")
+            inserted.append(item)
+        text.goto(after)
+        text.open(after)
+        merged = [
+            text.assign(f"phi {self.type(v.kind)} [{n.name}, %{head}], [{i}, %{lane}]")
+            for v, n, i in zip(values, now, inserted, strict=True)
+        ]
+        following = text.assign(f"add i32 {index}, 1")
+        more = text.assign(f"icmp slt i32 {following}, {self.width}")
+        text.branch(more, head, done, rare=False)
+        text.lines[place] = f"  {index} = phi i32 [0, %{slow}], [{following}, %{after}]"
+        for k, (v, m) in enumerate(zip(values, merged, strict=True)):
+            t = self.type(v.kind)
+            text.lines[place + 1 + k] = f"  {now[k].name} = phi {t} [{v.name}, %{slow}], [{m}, %{after}]"
+        text.open(done)
+        return [
+            self.line(v.kind, f"phi {self.type(v.kind)} [{v.name}, %{before}], [{m}, %{after}]")
+            for v, m in zip(values, merged, strict=True)
+        ]
+
+
+class Text:
+    """The lines of a function, and what they need beside themselves."""
+
+    def __init__(self) -> None:
+        self.lines = ["entry:"]
+        self.block = "entry"  # the label of the block that is being written
+        self.needs: set[str] = set()  # declarations, and definitions of other functions
+        self._names = 0
+
+    def assign(self, text: str) -> str:
+        """The name of a line's result."""
+        self._names += 1
+        self.lines.append(f"  %v{self._names} = {text}")
+        return f"%v{self._names}"
+
+    def labels(self, *names: str) -> list[str]:
+        """Labels that no other block has."""
+        self._names += 1
+        return [f"{name}{self._names}" for name in names]
+
+    def open(self, label: str) -> None:
+        """A block begins."""
+        self.lines.append(f"{label}:")
+        self.block = label
+
+    def goto(self, label: str) -> None:
+        """A block ends."""
+        self.lines.append(f"  br label %{label}")
+
+    def branch(self, bit: str, yes: str, no: str, rare: bool = True) -> None:
+        """A block ends; yes is seldom the case."""
+        weights = ', !prof !{!"branch_weights", i32 1, i32 2000}' if rare else ""
+        self.lines.append(f"  br i1 {bit}, label %{yes}, label %{no}{weights}")
+
+
+def wide(write: Callable[..., Value]) -> Callable[..., Value]:
+    """The same function, where float32 is computed in float64: twice the work, and none for its range and rounding."""
+
+    def widened(e: Emitter, *xs: Value) -> Value:
+        if e.double:
+            return write(e, *xs)
+        f = e.doubled()
+        return e.narrowed(write(f, *[f.widened(x) for x in xs]))
+
+    return widened
 
 
 def literal(x: float, dtype: Any) -> str:

@@ -1,31 +1,280 @@
-"""Exponential functions."""
+"""Exponentials, logarithms, hyperbolic functions and powers.
+
+The reductions and reconstructions are those of fdlibm (e_exp.c, s_expm1.c, e_log.c, s_log1p.c; Sun Microsystems 1993) and
+of FreeBSD's e_log2.c and e_log10.c, without branches; the polynomials are our own.
+"""
 
 from __future__ import annotations
 
 import math
 
-from .emitter import Emitter, Value
+from .arithmetic import trunc
+from .emitter import Emitter, Value, wide
 
-# Cody and Waite's ln 2 in two parts; the product of the first with an exponent is exact (fdlibm's e_exp.c and e_expf.c).
-LN2 = {True: (6.93147180369123816490e-01, 1.90821492927058770002e-10), False: (6.9314575195e-01, 1.4286067653e-06)}
-# The least x for which e^x is infinite, and the greatest for which it is 0, both widened by a little.
-RANGE = {True: (710.0, -746.0), False: (89.0, -104.0)}
-
-
-def exp(e: Emitter, x: Value) -> Value:
-    """2^n e^r, with x = n ln 2 + r."""
-    above, below = RANGE[e.double]
-    limited = e.select(x > above, above, e.select(x < below, below, x))
-    n, k = e.nearest(limited * (1 / math.log(2)))
-    high, low = LN2[e.double]
-    r = e.fma(n, -low, e.fma(n, -high, limited))
-    p = e.polynomial(r, [1 / math.factorial(i) for i in range(13 if e.double else 8, 1, -1)])
-    return scale(e, e.fma(r * r, p, r) + 1.0, k)
+# ---- exponentials -------------------------------------------------------------------------------------------------
 
 
 def scale(e: Emitter, x: Value, k: Value) -> Value:
-    """x 2^k in two steps, so that neither factor overflows and a denormal result is rounded once. k is of `nearest`."""
-    shift = e.bits - e.mantissa  # cuts what `nearest` leaves in the high bits
-    k = (k << shift) >> shift
-    half = k >> 1
+    """x 2^k in two steps, so that neither factor overflows and a denormal result is rounded once."""
+    half = k.lshr(1)
     return x * e.power_of_two(half) * e.power_of_two(k - half)
+
+
+def limited(e: Emitter, x: Value, below: float, above: float) -> Value:
+    """x within the bounds; NaN stays."""
+    return e.select(x > above, above, e.select(x < below, below, x))
+
+
+def bounds(e: Emitter) -> tuple[float, float]:
+    """Where e^x is 0, and where even e^x / 2 is infinite."""
+    return (-746.0, 711.0) if e.double else (-104.0, 90.0)
+
+
+def reduced(e: Emitter, x: Value) -> tuple[Value, Value, Value]:
+    """x = n ln 2 + r: r, n, and n as an integer (Cody and Waite: the product of n and ln 2's first part is exact)."""
+    n, k = e.nearest(x * (1 / math.log(2)))
+    high, low = e.parts("ln2")
+    return e.fma(n, -low, e.fma(n, -high, x)), n, k
+
+
+def series(e: Emitter, r: Value) -> Value:
+    """e^r - 1, for |r| up to ln 2 / 2."""
+    return e.fma(r * r, e.polynomial(r, "exp"), r)
+
+
+def exp(e: Emitter, x: Value) -> Value:
+    r, _, k = reduced(e, limited(e, x, *bounds(e)))
+    return scale(e, series(e, r) + 1.0, k)
+
+
+def exp2(e: Emitter, x: Value) -> Value:
+    x = limited(e, x, *((-1080.0, 1026.0) if e.double else (-155.0, 130.0)))
+    n, k = e.nearest(x)
+    return scale(e, series(e, (x - n) * math.log(2)) + 1.0, k)
+
+
+def _expm1(e: Emitter, x: Value) -> tuple[Value, Value]:
+    """e^x - 1 as y 2^k, for x from -40 (-20 in float32)."""
+    r, n, k = reduced(e, x)
+    inverse = e.select(n > e.bias - 2.0, 0.0, e.power_of_two(-k))
+    return series(e, r) + (1.0 - inverse), k
+
+
+def expm1(e: Emitter, x: Value) -> Value:
+    y, k = _expm1(e, limited(e, x, -40.0 if e.double else -20.0, bounds(e)[1]))
+    return e.copysign(scale(e, y, k), x)
+
+
+# ---- logarithms ---------------------------------------------------------------------------------------------------
+
+
+def _split(e: Emitter, x: Value) -> tuple[Value, Value, Value]:
+    """x = 2^k m with m from the root of 1/2 to that of 2, for positive normal x: m, k, and 2^-k."""
+    one = e.integer_of(1.0)
+    shifted = x.bits + (one - e.integer_of(math.sqrt(0.5)))
+    power = shifted & (-1 << e.mantissa)  # the bits of 2^k
+    return (x.bits - power + one).float, e.exponent(shifted), (2 * one - power).float
+
+
+def _normal(e: Emitter, x: Value) -> tuple[Value, Value]:
+    """m and k of any positive x."""
+    up = e.mantissa + 2
+    denormal = x < 2.0 ** (1 - e.bias)
+    m, k, _ = _split(e, e.select(denormal, x * 2.0**up, x))
+    return m, k - e.select(denormal, float(up), 0.0)
+
+
+def _log1p(e: Emitter, f: Value) -> tuple[Value, Value]:
+    """h and c of log(1 + f) = f - h + c, for 1 + f as `_split` gives it: h = f^2 / 2."""
+    h = f * f * 0.5
+    if e.digits == 24:  # a division costs more than a longer polynomial
+        return h, f * (f * f) * e.polynomial(f, "log_direct")
+    s = f / (f + 2.0)
+    z = s * s
+    return h, s * e.fma(z, e.polynomial(z, "log"), h)
+
+
+def _sum(e: Emitter, k: Value, f: Value) -> Value:
+    """k ln 2 + log(1 + f)."""
+    h, c = _log1p(e, f)
+    high, low = e.parts("ln2")
+    return e.fma(k, high, f - (h - e.fma(k, low, c)))
+
+
+def _special(e: Emitter, x: Value, result: Value) -> Value:
+    """The logarithm of x; the result is right where x is positive and finite."""
+    return e.select(x < math.inf, e.select(x > 0, result, e.select(x == 0, -math.inf, math.nan)), x)
+
+
+def log(e: Emitter, x: Value) -> Value:
+    m, k = _normal(e, x)
+    return _special(e, x, _sum(e, k, m - 1.0))
+
+
+def _based(e: Emitter, x: Value, two: tuple[float, ...], factor: tuple[float, ...]) -> Value:
+    """A logarithm to another base, from those of 2 and of e to it, each in two parts."""
+    m, k = _normal(e, x)
+    f = m - 1.0
+    h, c = _log1p(e, f)
+    high = e.high(f - h)
+    low = (f - high) - h + c
+    y, rest = e.fast_two_sum(k * two[0], high * factor[0])
+    rest = rest + e.fma(k, two[1], e.fma(low + high, factor[1], low * factor[0]))
+    return _special(e, x, y + rest)
+
+
+def log2(e: Emitter, x: Value) -> Value:
+    return _based(e, x, (1.0, 0.0), e.parts("log2e"))
+
+
+def log10(e: Emitter, x: Value) -> Value:
+    return _based(e, x, e.parts("log10_2"), e.parts("log10e"))
+
+
+def log1p(e: Emitter, x: Value) -> Value:
+    """1 + x = u + c, and so 2^k (1 + f) with f = m - 1 + 2^-k c, which is x where k = 0."""
+    u, c = e.two_sum(e.value(1.0), x)
+    m, k, inverse = _split(e, u)
+    f = m - 1.0 + e.select(x < 2.0**60, c, 0.0) * inverse
+    return e.copysign(_special(e, u, _sum(e, k, f)), x)
+
+
+# ---- sums under a logarithm ---------------------------------------------------------------------------------------
+
+
+@wide
+def logaddexp(e: Emitter, x: Value, y: Value) -> Value:
+    """max + log(1 + e^-|x - y|)."""
+    e = _full(e)
+    tail = log1p(e, exp(e, -abs(x - y)))
+    return e.select(x == y, x + math.log(2), e.select(x > y, x, y) + tail)
+
+
+@wide
+def logaddexp2(e: Emitter, x: Value, y: Value) -> Value:
+    """max + log2(1 + 2^-|x - y|)."""
+    e = _full(e)
+    tail = log1p(e, exp2(e, -abs(x - y))) * (1 / math.log(2))
+    return e.select(x == y, x + 1.0, e.select(x > y, x, y) + tail)
+
+
+def _full(e: Emitter) -> Emitter:
+    """To all digits of float64, as the sum that follows may cancel."""
+    e.digits = 53
+    return e
+
+
+# ---- hyperbolic functions -----------------------------------------------------------------------------------------
+
+
+def tanh(e: Emitter, x: Value) -> Value:
+    """-t / (2 + t), with t = e^(-2 |x|) - 1."""
+    a, top = abs(x), 20.0 if e.double else 10.0
+    y, k = _expm1(e, e.select(a > top, top, a) * -2.0)
+    t = y * e.power_of_two(k)
+    return e.copysign(t / (t + 2.0), x)
+
+
+def _half_exp(e: Emitter, a: Value) -> Value:
+    """e^a / 2, for a from 0."""
+    r, _, k = reduced(e, limited(e, a, *bounds(e)))
+    return scale(e, series(e, r) + 1.0, k - 1)
+
+
+def sinh(e: Emitter, x: Value) -> Value:
+    a, z = abs(x), x * x
+    h = _half_exp(e, a)
+    near = e.fma(x * z, e.polynomial(z, "sinh"), x)
+    return e.select(a < 1.0, near, e.copysign(h - 0.25 / h, x))
+
+
+def cosh(e: Emitter, x: Value) -> Value:
+    h = _half_exp(e, abs(x))
+    return h + 0.25 / h
+
+
+@wide
+def arcsinh(e: Emitter, x: Value) -> Value:
+    """log(1 + a + a^2 / (1 + sqrt(1 + a^2))); log 2a where the square would overflow."""
+    a = abs(x)
+    z = a * a
+    large = a > 2.0**500
+    t = e.select(large, a, a + z / (e.sqrt(z + 1.0) + 1.0))
+    return e.copysign(log1p(e, t) + e.select(large, math.log(2), 0.0), x)
+
+
+@wide
+def arccosh(e: Emitter, x: Value) -> Value:
+    """log(1 + t + sqrt(2t + t^2)) with t = x - 1; log 2x where the square would overflow."""
+    t = x - 1.0
+    large = x > 2.0**500
+    t = e.select(large, x, t + e.sqrt(e.fma(t, t, t + t)))
+    return e.select(x < 1.0, math.nan, log1p(e, t) + e.select(large, math.log(2), 0.0))
+
+
+@wide
+def arctanh(e: Emitter, x: Value) -> Value:
+    """log(1 + 2a / (1 - a)) / 2."""
+    a = abs(x)
+    double, q = a + a, a / (1.0 - a)
+    return e.copysign(log1p(e, e.select(a < 0.5, e.fma(double, q, double), q + q)) * 0.5, x)
+
+
+# ---- powers -------------------------------------------------------------------------------------------------------
+
+
+def _log_pair(e: Emitter, x: Value) -> tuple[Value, Value]:
+    """The logarithm of a positive float64 as a sum of two, to 67 digits: k ln 2 + 2s + s^3 (2/3 + s^2 P(s^2))."""
+    m, k = _normal(e, x)
+    f = m - 1.0
+    d, d_low = e.fast_two_sum(e.value(2.0), f)
+    inverse = 1.0 / d
+    s = f * inverse
+    p, p_low = e.two_product(s, d)
+    s_low = ((f - p) - p_low - s * d_low) * inverse
+    z, z_low = e.two_product(s, s)
+    z_low = e.fma(s + s, s_low, z_low)
+    u, u_low = e.fast_two_sum(2 / 3, e.fma(z, e.polynomial(z, "log_tail"), 2**-54 * 2 / 3))
+    cube, cube_low = e.two_product(s, z)
+    cube_low = cube_low + e.fma(s, z_low, s_low * z)
+    b, b_low = e.two_product(cube, u)
+    b_low = b_low + e.fma(cube, u_low, cube_low * u)
+    high, low = e.parts("ln2_long")
+    h, c = e.fast_two_sum(k * high, s + s)
+    h, c2 = e.fast_two_sum(h, b)
+    return e.fast_two_sum(h, (c + c2) + (e.fma(k, low, s_low + s_low) + b_low))
+
+
+def _exp_pair(e: Emitter, x: Value, x_low: Value) -> Value:
+    """e^(x + x_low)."""
+    below, above = bounds(e)
+    x_low = e.select((x > above) | (x < below), 0.0, x_low)
+    r, n, k = reduced(e, limited(e, x, below, above))
+    high, low = e.parts("ln2")
+    del n, high, low
+    s = e.fma(r * r, e.polynomial(r, "exp"), e.fma(x_low, r, x_low))
+    y, rest = e.fast_two_sum(1.0, r)
+    return scale(e, y + (rest + s), k)
+
+
+@wide
+def power(e: Emitter, x: Value, y: Value) -> Value:
+    """e^(y log |x|), with C99's special cases, which are NumPy's."""
+    a, b = abs(x), abs(y)
+    most = 2.0**70  # such a power is 0, 1 or infinite
+    z = limited(e, y, -most, most)
+    if e.digits == 32:
+        r = exp(e, z * log(e, a))
+    else:
+        h, low = _log_pair(e, a)
+        p, p_low = e.two_product(z, h)
+        r = _exp_pair(e, p, e.fma(z, low, p_low))
+    bound = (a == 0) | (a == math.inf)
+    r = e.select(bound, e.select((y > 0) ^ (a == 0), math.inf, 0.0), r)
+    whole = (b >= 2.0**52) | (trunc(e, y) == y)
+    half = y * 0.5
+    even = (b >= 2.0**53) | (trunc(e, half) == half)
+    r = e.select((x.bits < 0) & whole & ~even, -r, r)
+    r = e.select((x < 0) & ~whole & (a < math.inf), math.nan, r)
+    r = e.select(x.isnan | y.isnan, x + y, r)
+    return e.select((y == 0) | (x == 1), 1.0, r)

@@ -1,0 +1,58 @@
+"""The error function and its complement."""
+
+from __future__ import annotations
+
+import math
+
+from .emitter import Emitter, Value, wide
+from .exponential import exp, reduced, scale, series
+
+
+def _near(e: Emitter, x: Value) -> Value:
+    """erf x, for |x| up to 1."""
+    return e.fma(x, e.polynomial(x * x, "erf"), x)
+
+
+def _far(e: Emitter, a: Value) -> Value:
+    """erfc a, for a from 1/4 to 28: e^(-a^2) P((a - 4) / (a + 4)) / (1 + 2a) (Shepherd and Laframboise 1981)."""
+    p = e.polynomial((a - 4.0) / (a + 4.0), "erfc")
+    if e.digits == 32:
+        return exp(e, -(a * a)) * (p / (a + a + 1.0))
+    d, d_low = e.two_sum(e.value(1.0), a + a)
+    inverse = 1.0 / d
+    q = p * inverse
+    t, t_low = e.two_product(q, d)
+    q_low = ((p - t) - t_low - q * d_low) * inverse
+    z, z_low = e.two_product(a, a)
+    r, n, k = reduced(e, -z)
+    high, low = e.parts("ln2")
+    r_low = e.fma(n, -low, e.fma(n, -high, -z) - r)  # what the subtraction lost
+    s = e.fma(r * r, e.polynomial(r, "exp"), (r_low - z_low) * (r + 1.0))
+    y, y_low = e.fast_two_sum(1.0, r)
+    y, y_low = e.fast_two_sum(y, y_low + s)
+    high_product, low_product = e.two_product(y, q)
+    return scale(e, high_product + (low_product + e.fma(y, q_low, y_low * q)), k)
+
+
+def erf(e: Emitter, x: Value) -> Value:
+    """A polynomial to 1, from there 1 - erfc."""
+    a = abs(x)
+    if e.digits == 24:
+        a = e.select(a > 4.0, 4.0, a)
+        tail = exp_of(e, a)
+    else:
+        tail = _far(e, e.select(a > 6.0, 6.0, a))
+    return e.select(abs(x) < 1.0, _near(e, x), e.copysign(1.0 - tail, x))
+
+
+def exp_of(e: Emitter, a: Value) -> Value:
+    """erfc a for a from 1 to 4, in float32."""
+    r, _, k = reduced(e, -e.polynomial(a, "erfc_direct"))
+    return (series(e, r) + 1.0) * e.power_of_two(k)
+
+
+@wide
+def erfc(e: Emitter, x: Value) -> Value:
+    a = abs(x)
+    tail = _far(e, e.select(a > 28.0, 28.0, a))
+    return e.select(a < 0.25, 1.0 - _near(e, x), e.select(x < 0, 2.0 - tail, tail))

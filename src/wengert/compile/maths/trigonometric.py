@@ -1,0 +1,225 @@
+"""Trigonometric functions and their inverses.
+
+The argument is reduced by parts of pi (Cody and Waite) while it is small enough, else with as many of its digits as it
+takes (Payne and Hanek, SIGNUM Newsletter 18, 1983); the inverse functions follow Cephes' atan.c (Moshier 1984) and
+fdlibm's e_asin.c and e_acos.c (Sun Microsystems 1993).
+"""
+
+from __future__ import annotations
+
+import math
+
+from .emitter import FLOAT, INTEGER, Emitter, Value, wide
+from .coefficients import INVERSE_PI
+
+# ---- reduction ----------------------------------------------------------------------------------------------------
+
+
+def _reduced(e: Emitter, x: Value, kind: str) -> tuple[Value, Value, Value]:
+    """x = n p + r + low, with n a multiple of 1 and p = pi for "sin", of 1 plus 1/2 for "cos", and p = pi / 2 for "tan":
+    r, low, and an integer of which the last bit is that of n, rounded down."""
+    period = math.pi / 2 if kind == "tan" else math.pi
+    if kind == "cos":
+        x = abs(x)
+        n, k = e.nearest(e.fma(x, 1 / period, -0.5))
+        n = n + 0.5
+    else:
+        n, k = e.nearest(x * (1 / period))
+    parts = e.parts(("half_pi" if kind == "tan" else "pi") + ("" if e.fused else "_split"))
+    r, low = e.fma(n, -parts[0], x), e.value(0.0)
+    for i, part in enumerate(parts[1:-1]):
+        s = e.fma(n, -part, r)
+        lost = e.fma(n, -part, r - s)
+        r, low = s, lost if i == 0 else low + lost
+    low = e.fma(n, -parts[-1], low)
+    a, limit = abs(x), 2.0**21 if e.double else 2.0**15
+    symbol, texts = _far(kind, e.double, e.fused)
+    e.text.needs |= texts
+    r, low, k = e.replace((a >= limit) & (a < math.inf), symbol, x, [r, low, k])
+    return r, low, k
+
+
+def _far(kind: str, double: bool, fused: bool) -> tuple[str, set[str]]:
+    """A function that reduces one large double: its symbol, and its text with what that needs.
+
+    With x = m 2^s for an integer m, the digits of 1 / pi whose product with 2^s is even are left out, 192 follow, and the
+    product with m is exact modulo 2: one digit for n, 127 of a fraction, of which at most 62 are zero.
+    """
+    symbol = f"@wg_reduce_{kind}_{64 if double else 32}"
+    e = Emitter("f8", 1, fused)
+    do = e.text.assign
+    x = Value(e, FLOAT, "%x")
+    bits = abs(x).bits
+    m = bits & ((1 << 52) - 1) | (1 << 52)
+    place = bits.lshr(52) - (1075 - 63 - (kind == "tan"))
+    words = []
+    for i in range(4):
+        index = place.lshr(6) + i
+        pointer = do(f"getelementptr [{len(INVERSE_PI)} x i64], ptr @wg_inverse_pi, i64 0, i64 {index.name}")
+        words.append(do(f"load i64, ptr {pointer}"))
+    shift = (place & 63).name
+    a, b, c = [do(f"call i64 @llvm.fshl.i64(i64 {v}, i64 {w}, i64 {shift})") for v, w in zip(words, words[1:])]
+    b, c, wide_m = [do(f"zext i64 {v} to i128") for v in (b, c, m.name)]
+    low = do(f"mul i128 {wide_m}, {c}")
+    low = do(f"lshr i128 {low}, 64")
+    middle = do(f"mul i128 {wide_m}, {b}")
+    middle = do(f"add i128 {middle}, {low}")
+    top = do(f"mul i64 {m.name}, {a}")
+    top = do(f"zext i64 {top} to i128")
+    top = do(f"shl i128 {top}, 64")
+    v = do(f"add i128 {top}, {middle}")
+    if kind == "cos":
+        v = do(f"sub i128 {v}, {1 << 126}")
+    n = do(f"lshr i128 {v}, 126")  # rounded up from a half
+    n = do(f"add i128 {n}, 1")
+    n = do(f"lshr i128 {n}, 1")
+    n = do(f"trunc i128 {n} to i64")
+    fraction = do(f"shl i128 {v}, 1")
+    less = do(f"icmp slt i128 {fraction}, 0")
+    minus = do(f"sub i128 0, {fraction}")
+    size = do(f"select i1 {less}, i128 {minus}, i128 {fraction}")
+    zeros = do(f"call i128 @llvm.ctlz.i128(i128 {size}, i1 false)")
+    size = do(f"shl i128 {size}, {zeros}")
+    exponent = Value(e, INTEGER, do(f"trunc i128 {zeros} to i64"))
+    digits = []
+    for position in (75, 22):
+        d = do(f"lshr i128 {size}, {position}")
+        d = do(f"trunc i128 {d} to i64")
+        d = do(f"and i64 {d}, {(1 << 53) - 1}")
+        digits.append(e.line(FLOAT, f"sitofp i64 {d} to double"))
+    unit = e.power_of_two(-53 - exponent)
+    high, rest = digits[0] * unit, digits[1] * (unit * 2.0**-53)
+    pi = e.parts("half_pi" if kind == "tan" else "pi")
+    r, low_r = e.two_product(high, pi[0])
+    low_r = low_r + e.fma(high, pi[1], rest * pi[0])
+    sign = e.select(Value(e, "m", less), -1.0, 1.0)
+    if kind != "cos":
+        sign = e.copysign(1.0, x) * sign
+    r, low_r = r * sign, low_r * sign
+    if not double:
+        single = do(f"fptrunc double {r.name} to float")
+        s = e.line(FLOAT, f"fpext float {single} to double")
+        r, low_r = s, (r - s) + low_r
+    first = do(f"insertvalue {{double, double, i64}} undef, double {r.name}, 0")
+    second = do(f"insertvalue {{double, double, i64}} {first}, double {low_r.name}, 1")
+    third = do(f"insertvalue {{double, double, i64}} {second}, i64 {n}, 2")
+    body = "\n".join([*e.text.lines, f"  ret {{double, double, i64}} {third}"])
+    return symbol, e.text.needs | {
+        f"define internal {{double, double, i64}} {symbol}(double %x) noinline cold {{\n{body}\n}}",
+        f"@wg_inverse_pi = internal constant [{len(INVERSE_PI)} x i64] [{', '.join([f'i64 {w}' for w in INVERSE_PI])}]",
+        "declare i64 @llvm.fshl.i64(i64, i64, i64)",
+        "declare i128 @llvm.ctlz.i128(i128, i1)",
+    }
+
+
+# ---- functions of angles ------------------------------------------------------------------------------------------
+
+
+def _sine(e: Emitter, r: Value, low: Value, n: Value) -> Value:
+    """(-1)^n sin(r + low), to a right angle."""
+    z = r * r
+    s = r + e.fma(r * z, e.polynomial(z, "sin"), low * e.fma(z, -0.5, 1.0))
+    return (s.bits ^ (n << (e.bits - 1))).float
+
+
+def sin(e: Emitter, x: Value) -> Value:
+    return e.select(x == 0, x, _sine(e, *_reduced(e, x, "sin")))
+
+
+def cos(e: Emitter, x: Value) -> Value:
+    r, low, n = _reduced(e, x, "cos")
+    return _sine(e, r, low, n + 1)
+
+
+@wide
+def tan(e: Emitter, x: Value) -> Value:
+    """sin / cos, or -cos / sin, to half a right angle."""
+    r, low, n = _reduced(e, x, "tan")
+    z = r * r
+    s = r + e.fma(r * z, e.polynomial(z, "sin_near"), low)
+    h = z * 0.5
+    w = 1.0 - h
+    c = w + (((1.0 - w) - h) + e.fma(z * z, e.polynomial(z, "cos_near"), -(r * low)))
+    odd = (n & 1) != 0
+    return e.select(x == 0, x, e.select(odd, -c, s) / e.select(odd, s, c))
+
+
+# ---- inverse functions --------------------------------------------------------------------------------------------
+
+
+def _arctan(e: Emitter, numerator: Value, denominator: Value, high: Value, low: Value, turned: Value | None) -> Value:
+    """high + low + arctan(q) (minus, where turned), with |q| up to tan(pi / 8)."""
+    q = numerator / denominator
+    z = q * q
+    if turned is not None:
+        q = e.select(turned, -q, q)
+    y, rest = e.two_sum(high, q)
+    return y + (e.fma(q * z, e.polynomial(z, "arctan"), low) + rest)
+
+
+def arctan(e: Emitter, x: Value) -> Value:
+    """q is x, (x - 1) / (x + 1) or -1 / x."""
+    a = abs(x)
+    second, third = a > math.tan(math.pi / 8), a > math.tan(3 * math.pi / 8)
+    numerator = e.select(third, -1.0, e.select(second, a - 1.0, a))
+    denominator = e.select(third, a, e.select(second, a + 1.0, 1.0))
+    high, low = e.parts("quarter_pi")
+    quarters = e.select(third, 2.0, e.select(second, 1.0, 0.0))
+    return e.copysign(_arctan(e, numerator, denominator, quarters * high, quarters * low, None), x)
+
+
+@wide
+def arctan2(e: Emitter, y: Value, x: Value) -> Value:
+    """The angle of the lesser to the greater, mirrored at the diagonal and at the vertical."""
+    a, b = abs(x), abs(y)
+    both = (a == math.inf) & (b == math.inf)
+    steep = b > a
+    larger = e.select(both, 1.0, e.select(steep, b, a))
+    lesser = e.select(both, 1.0, e.select(steep, a, b))
+    large, small = larger > 2.0**1000, larger < 2.0**-900  # sums must not overflow, quotients not lose digits
+    scale = e.select(large, 2.0**-100, e.select(small, 2.0**100, 1.0))
+    larger, lesser = larger * scale, lesser * scale
+    second = lesser > larger * math.tan(math.pi / 8)
+    numerator = e.select(second, lesser - larger, lesser)
+    denominator = e.select(second, lesser + larger, e.select(larger == 0, 1.0, larger))
+    left = x.bits < 0
+    quarters = e.select(second, 1.0, 0.0)
+    quarters = e.select(steep, 2.0 - quarters, quarters)
+    quarters = e.select(left, 4.0 - quarters, quarters)
+    high, low = e.parts("quarter_pi")
+    angle = _arctan(e, numerator, denominator, quarters * high, quarters * low, steep ^ left)
+    return e.select(x.isnan | y.isnan, x + y, e.copysign(angle, y))
+
+
+def _arcsin(e: Emitter, x: Value) -> tuple[Value, Value, Value, Value]:
+    """Whether |x| is at least 1/2; s, which is |x|, or else sqrt((1 - |x|) / 2); what it lacks; arcsin s - s."""
+    a = abs(x)
+    far = a >= 0.5
+    z = e.select(far, (1.0 - a) * 0.5, a * a)
+    root = e.sqrt(z)
+    s = e.select(far, root, a)
+    lacks = e.value(0.0)
+    if e.digits > 32:
+        p, p_low = e.two_product(root, root)
+        lacks = e.select(far & (root > 0), ((z - p) - p_low) / (root + root), 0.0)
+    return far, s, lacks, s * z * e.polynomial(z, "arcsin")
+
+
+@wide
+def arcsin(e: Emitter, x: Value) -> Value:
+    """For |x| from 1/2, pi / 2 - 2 arcsin sqrt((1 - |x|) / 2)."""
+    far, s, lacks, rest = _arcsin(e, x)
+    high, low = e.parts("half_pi")[:2]
+    y, lost = e.fast_two_sum(high, s * -2.0)
+    return e.copysign(e.select(far, y + (lost + (low - 2.0 * (rest + lacks))), s + rest), x)
+
+
+@wide
+def arccos(e: Emitter, x: Value) -> Value:
+    """pi / 2 - arcsin x, 2 arcsin sqrt((1 - x) / 2), or pi less that of -x."""
+    far, s, lacks, rest = _arcsin(e, x)
+    high, low = e.parts("half_pi")[:2]
+    near = high - (e.copysign(s, x) - (low - e.copysign(rest, x)))
+    rest = rest + lacks
+    left = 2.0 * (high - (s + (rest - low)))
+    return e.select(far, e.select(x < 0, left, 2.0 * (s + rest)), near)
