@@ -86,7 +86,7 @@ def minimum(e: Emitter, x: Value, y: Value) -> Value:
 
 def fmax(e: Emitter, x: Value, y: Value) -> Value:
     """The other one if one of them is NaN."""
-    return e.select((x >= y) | y.isnan, x, y)
+    return e.select((x > y) | y.isnan, x, y)
 
 
 def fmin(e: Emitter, x: Value, y: Value) -> Value:
@@ -147,8 +147,9 @@ def fmod(e: Emitter, x: Value, y: Value) -> Value:
     valid = (abs(x) < math.inf) & (size > 0)
 
     def step(r: Value) -> Value:
-        far = abs(r) * 2.0**-600 > size  # r / y could overflow, and r mod y is also (r mod 2^500 y) mod y
-        divisor = e.select(far, size * 2.0**500, size)
+        divisor = size
+        for _ in range(0 if e.digits == 32 else 3):  # r / y could overflow, and r mod y is (r mod 2^500 y) mod y
+            divisor = e.select(abs(r) * 2.0**-600 > divisor, divisor * 2.0**500, divisor)
         q = r / divisor
         if e.fused:
             return e.fma(-trunc(e, q), divisor, r)

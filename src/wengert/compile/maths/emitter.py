@@ -287,6 +287,18 @@ class Emitter:
         c, d = x - a, y - b
         return p, ((a * b - p) + a * d + c * b) + c * d
 
+    def quotient(self, x: Value, x_low: Operand, y: Value, y_low: Operand) -> tuple[Value, Value]:
+        """(x + x_low) / (y + y_low) as a float and what it lacks."""
+        inverse = 1.0 / y
+        q = x * inverse
+        p, p_low = self.two_product(q, y)
+        return q, ((x - p) - p_low + x_low - q * y_low) * inverse
+
+    def fast_quotient(self, x: Value, x_low: Operand, y: Value, y_low: Operand) -> Value:
+        """Their sum."""
+        q, low = self.quotient(x, x_low, y, y_low)
+        return q + low
+
     # ---- blocks --------------------------------------------------------------------------------------------------
 
     def any(self, mask: Value) -> str:

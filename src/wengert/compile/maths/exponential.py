@@ -53,16 +53,17 @@ def exp2(e: Emitter, x: Value) -> Value:
     return scale(e, series(e, (x - n) * math.log(2)) + 1.0, k)
 
 
-def _expm1(e: Emitter, x: Value) -> tuple[Value, Value]:
-    """e^x - 1 as y 2^k, for x from -40 (-20 in float32)."""
+def _expm1(e: Emitter, x: Value) -> tuple[Value, Value, Value, Value]:
+    """e^x - 1 as (y + low) 2^k, for x from -40 (-20 in float32), and 2^k where k is not large."""
     r, n, k = reduced(e, x)
     inverse = e.select(n > e.bias - 2.0, 0.0, e.power_of_two(-k))
-    return series(e, r) + (1.0 - inverse), k
+    y, low = e.fast_two_sum(1.0 - inverse, r)  # the first is 0, or the larger
+    return y, e.fma(r * r, e.polynomial(r, "exp"), low), k, e.power_of_two(k)
 
 
 def expm1(e: Emitter, x: Value) -> Value:
-    y, k = _expm1(e, limited(e, x, -40.0 if e.double else -20.0, bounds(e)[1]))
-    return e.copysign(scale(e, y, k), x)
+    y, low, k, _ = _expm1(e, limited(e, x, -40.0 if e.double else -20.0, bounds(e)[1]))
+    return e.copysign(scale(e, y + low, k), x)
 
 
 # ---- logarithms ---------------------------------------------------------------------------------------------------
@@ -94,9 +95,11 @@ def _log1p(e: Emitter, f: Value) -> tuple[Value, Value]:
     return h, s * e.fma(z, e.polynomial(z, "log"), h)
 
 
-def _sum(e: Emitter, k: Value, f: Value) -> Value:
-    """k ln 2 + log(1 + f)."""
+def _sum(e: Emitter, k: Value, f: Value, low: Value | None = None) -> Value:
+    """k ln 2 + log(1 + f + low)."""
     h, c = _log1p(e, f)
+    if low is not None:
+        c = c + e.fma(-low, f, low)
     high, low = e.parts("ln2")
     return e.fma(k, high, f - (h - e.fma(k, low, c)))
 
@@ -131,12 +134,14 @@ def log10(e: Emitter, x: Value) -> Value:
     return _based(e, x, e.parts("log10_2"), e.parts("log10e"))
 
 
-def log1p(e: Emitter, x: Value) -> Value:
-    """1 + x = u + c, and so 2^k (1 + f) with f = m - 1 + 2^-k c, which is x where k = 0."""
+def log1p(e: Emitter, x: Value, low: Value | None = None) -> Value:
+    """log(1 + x + low): 1 + x = u + c, and so 2^k (1 + f) with f = m - 1 + 2^-k c, which is x where k = 0."""
     u, c = e.two_sum(e.value(1.0), x)
     m, k, inverse = _split(e, u)
-    f = m - 1.0 + e.select(x < 2.0**60, c, 0.0) * inverse
-    return e.copysign(_special(e, u, _sum(e, k, f)), x)
+    small = x < 2.0**60  # else c is nothing beside u, and the inverse may be none
+    f = m - 1.0 + e.select(small, c * inverse, 0.0)
+    rest = None if low is None else e.select(small, low * inverse, 0.0)
+    return e.copysign(_special(e, u, _sum(e, k, f, rest)), x)
 
 
 # ---- sums under a logarithm ---------------------------------------------------------------------------------------
@@ -170,9 +175,10 @@ def _full(e: Emitter) -> Emitter:
 def tanh(e: Emitter, x: Value) -> Value:
     """-t / (2 + t), with t = e^(-2 |x|) - 1."""
     a, top = abs(x), 20.0 if e.double else 10.0
-    y, k = _expm1(e, e.select(a > top, top, a) * -2.0)
-    t = y * e.power_of_two(k)
-    return e.copysign(t / (t + 2.0), x)
+    y, low, _, power = _expm1(e, e.select(a > top, top, a) * -2.0)
+    t, low = e.fast_two_sum(y * power, low * power)
+    d, d_low = e.fast_two_sum(2.0, t)
+    return e.copysign(e.fast_quotient(t, low, d, d_low + low), x)
 
 
 def _half_exp(e: Emitter, a: Value) -> Value:
@@ -208,8 +214,9 @@ def arccosh(e: Emitter, x: Value) -> Value:
     """log(1 + t + sqrt(2t + t^2)) with t = x - 1; log 2x where the square would overflow."""
     t = x - 1.0
     large = x > 2.0**500
-    t = e.select(large, x, t + e.sqrt(e.fma(t, t, t + t)))
-    return e.select(x < 1.0, math.nan, log1p(e, t) + e.select(large, math.log(2), 0.0))
+    y, low = e.fast_two_sum(e.sqrt(e.fma(t, t, t + t)), t)
+    y, low = e.select(large, x, y), e.select(large, 0.0, low)
+    return e.select(x < 1.0, math.nan, log1p(e, y, low) + e.select(large, math.log(2), 0.0))
 
 
 @wide
@@ -228,10 +235,7 @@ def _log_pair(e: Emitter, x: Value) -> tuple[Value, Value]:
     m, k = _normal(e, x)
     f = m - 1.0
     d, d_low = e.fast_two_sum(e.value(2.0), f)
-    inverse = 1.0 / d
-    s = f * inverse
-    p, p_low = e.two_product(s, d)
-    s_low = ((f - p) - p_low - s * d_low) * inverse
+    s, s_low = e.quotient(f, 0.0, d, d_low)
     z, z_low = e.two_product(s, s)
     z_low = e.fma(s + s, s_low, z_low)
     u, u_low = e.fast_two_sum(2 / 3, e.fma(z, e.polynomial(z, "log_tail"), 2**-54 * 2 / 3))
@@ -249,12 +253,10 @@ def _exp_pair(e: Emitter, x: Value, x_low: Value) -> Value:
     """e^(x + x_low)."""
     below, above = bounds(e)
     x_low = e.select((x > above) | (x < below), 0.0, x_low)
-    r, n, k = reduced(e, limited(e, x, below, above))
-    high, low = e.parts("ln2")
-    del n, high, low
-    s = e.fma(r * r, e.polynomial(r, "exp"), e.fma(x_low, r, x_low))
+    r, _, k = reduced(e, limited(e, x, below, above))
+    s = r * r * e.polynomial(r, "exp")
     y, rest = e.fast_two_sum(1.0, r)
-    return scale(e, y + (rest + s), k)
+    return scale(e, y + (rest + e.fma(x_low, y + s, s)), k)
 
 
 @wide

@@ -19,10 +19,7 @@ def _far(e: Emitter, a: Value) -> Value:
     if e.digits == 32:
         return exp(e, -(a * a)) * (p / (a + a + 1.0))
     d, d_low = e.two_sum(e.value(1.0), a + a)
-    inverse = 1.0 / d
-    q = p * inverse
-    t, t_low = e.two_product(q, d)
-    q_low = ((p - t) - t_low - q * d_low) * inverse
+    q, q_low = e.quotient(p, 0.0, d, d_low)
     z, z_low = e.two_product(a, a)
     r, n, k = reduced(e, -z)
     high, low = e.parts("ln2")

@@ -117,8 +117,11 @@ def _far(kind: str, double: bool, fused: bool) -> tuple[str, set[str]]:
 
 def _sine(e: Emitter, r: Value, low: Value, n: Value) -> Value:
     """(-1)^n sin(r + low), to a right angle."""
-    z = r * r
-    s = r + e.fma(r * z, e.polynomial(z, "sin"), low * e.fma(z, -0.5, 1.0))
+    z, z_low = e.two_product(r, r)
+    a, a_low = e.two_product(r, z)
+    p = e.polynomial(z, "sin")
+    low = e.fma(e.fma(r, z_low, a_low), p, low * e.fma(z, -0.5, 1.0))
+    s = r + e.fma(a, p, low)
     return (s.bits ^ (n << (e.bits - 1))).float
 
 
@@ -136,12 +139,13 @@ def tan(e: Emitter, x: Value) -> Value:
     """sin / cos, or -cos / sin, to half a right angle."""
     r, low, n = _reduced(e, x, "tan")
     z = r * r
-    s = r + e.fma(r * z, e.polynomial(z, "sin_near"), low)
-    h = z * 0.5
-    w = 1.0 - h
-    c = w + (((1.0 - w) - h) + e.fma(z * z, e.polynomial(z, "cos_near"), -(r * low)))
+    s, s_low = e.fast_two_sum(r, e.fma(r * z, e.polynomial(z, "sin_near"), low))
+    c, c_low = e.fast_two_sum(1.0, z * -0.5)
+    c, c_low = e.fast_two_sum(c, c_low + e.fma(z * z, e.polynomial(z, "cos_near"), -(r * low)))
     odd = (n & 1) != 0
-    return e.select(x == 0, x, e.select(odd, -c, s) / e.select(odd, s, c))
+    top, top_low = e.select(odd, -c, s), e.select(odd, -c_low, s_low)
+    quotient = e.fast_quotient(top, top_low, e.select(odd, s, c), e.select(odd, s_low, c_low))
+    return e.select(x == 0, x, quotient)
 
 
 # ---- inverse functions --------------------------------------------------------------------------------------------
