@@ -53,7 +53,7 @@ def recipes() -> dict[str, Recipe]:
     """All polynomials by name; the comment gives the expression that it goes into."""
     half = mp.log(2) / 2 * mp.mpf("1.01")
     quarter, right = (mp.pi / 4 * mp.mpf("1.01")) ** 2, (mp.pi / 2 * mp.mpf("1.01")) ** 2
-    eighth = mp.tan(mp.pi / 8) ** 2 * mp.mpf("1.001")
+    radian = mp.tan(0.5) ** 2 * mp.mpf("1.001")
     s = (mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)
     squares = s * s * mp.mpf("1.001")
     fac = mp.factorial
@@ -105,7 +105,7 @@ def recipes() -> dict[str, Recipe]:
         # arctan q = q + q^3 P(q^2)
         "arctan": Recipe(
             _series(_root(lambda q: (mp.atan(q) - q) / q**3), lambda k: mp.mpf((-1) ** (k + 1)) / (2 * k + 3)),
-            (0, eighth),
+            (0, radian),
             lambda z: z,
         ),
         # arcsin s = s + s^3 P(s^2)
@@ -187,9 +187,9 @@ def constants() -> dict[str, tuple[Any, dict[int, tuple[int, ...]]]]:
         "log10e": (1 / mp.log(10), {64: (26, 53), 32: (12, 24)}),
         "log10_2": (mp.log10(2), {64: (40, 53), 32: (14, 24)}),
         "pi": (mp.pi, {64: (53, 53, 53), 32: (24, 24, 24)}),
-        "pi_split": (mp.pi, {64: (32, 32, 32, 53), 32: (9, 9, 9, 24)}),
+        "pi_split": (mp.pi, {64: (32, 32, 32, 53), 32: (9, 9, 9, 9, 24)}),
         "half_pi": (mp.pi / 2, {64: (53, 53, 53), 32: (24, 24, 24)}),
-        "half_pi_split": (mp.pi / 2, {64: (32, 32, 32, 53), 32: (9, 9, 9, 24)}),
+        "half_pi_split": (mp.pi / 2, {64: (32, 32, 32, 53), 32: (9, 9, 9, 9, 24)}),
         "quarter_pi": (mp.pi / 4, {64: (50, 53), 32: (21, 24)}),
     }
 

@@ -204,6 +204,13 @@ class Emitter:
             return self.intrinsic("fma", x, y, z)
         return self.value(x) * y + z
 
+    def exact_fma(self, x: Value, y: Value, z: Value) -> Value:
+        """x y + z, with nearly one rounding on all targets."""
+        if self.fused:
+            return self.fma(x, y, z)
+        p, low = self.two_product(x, y)
+        return p + (z + low)
+
     def polynomial(self, x: Value, name: str) -> Value:
         """A row of the table of coefficients, at x, by Horner's rule."""
         coefficients = COEFFICIENTS[name][self.digits]
@@ -309,16 +316,17 @@ class Emitter:
         return self.text.assign(f"icmp ne i{self.width} {word}, 0")
 
     def loop(self, test: Callable[[Value], Value], step: Callable[[Value], Value], x: Value) -> Value:
-        """x = step(x) in all lanes while one of them passes the test, which is rare."""
+        """x, of which each lane has become step(x) while it passed the test; few need more than one step."""
         text, t = self.text, self.type(x.kind)
         before, (head, body, done) = text.block, text.labels("head", "body", "done")
         text.goto(head)
         text.open(head)
         now = self.line(x.kind, "")
         place = len(text.lines) - 1
-        text.branch(self.any(test(now)), body, done)
+        mask = test(now)
+        text.branch(self.any(mask), body, done)
         text.open(body)
-        after = step(now)
+        after = self.select(mask, step(now), now)
         text.lines[place] = f"  {now.name} = phi {t} [{x.name}, %{before}], [{after.name}, %{text.block}]"
         text.goto(head)
         text.open(done)

@@ -139,34 +139,48 @@ def log1p(e: Emitter, x: Value, low: Value | None = None) -> Value:
     u, c = e.two_sum(e.value(1.0), x)
     m, k, inverse = _split(e, u)
     small = x < 2.0**60  # else c is nothing beside u, and the inverse may be none
-    f = m - 1.0 + e.select(small, c * inverse, 0.0)
-    rest = None if low is None else e.select(small, low * inverse, 0.0)
+    f, rest = e.fast_two_sum(m - 1.0, e.select(small, c * inverse, 0.0))
+    if low is not None:
+        rest = rest + e.select(small, low * inverse, 0.0)
     return e.copysign(_special(e, u, _sum(e, k, f, rest)), x)
 
 
 # ---- sums under a logarithm ---------------------------------------------------------------------------------------
 
 
+def _added(e: Emitter, m: Value, u: Value, two: tuple[float, ...], factor: tuple[float, ...]) -> Value:
+    """m + log(1 + u) to the base of `_based`, for u from 0 to 1; the sum may cancel, and so its terms are exact."""
+    v, c = e.fast_two_sum(1.0, u)
+    n, k, inverse = _split(e, v)
+    f, low = e.fast_two_sum(n - 1.0, c * inverse)
+    h, c = _log1p(e, f)
+    p, p_low = e.two_product(f, factor[0])
+    t, t_low = e.two_sum(m, k * two[0])
+    y, y_low = e.two_sum(t, p)
+    rest = e.fma(k, two[1], e.fma(f, factor[1], p_low)) + (c + low - h) * sum(factor)
+    return y + (t_low + y_low + rest)
+
+
+def _digits(e: Emitter) -> Emitter:
+    """To all of float64's digits, even if the sum that follows is rounded to float32."""
+    e.digits = 53
+    return e
+
+
 @wide
 def logaddexp(e: Emitter, x: Value, y: Value) -> Value:
     """max + log(1 + e^-|x - y|)."""
-    e = _full(e)
-    tail = log1p(e, exp(e, -abs(x - y)))
-    return e.select(x == y, x + math.log(2), e.select(x > y, x, y) + tail)
+    m = e.select(x > y, x, y)
+    result = _added(_digits(e), m, exp(e, -abs(x - y)), e.parts("ln2"), (1.0, 0.0))
+    return e.select(x == y, x + math.log(2), e.select(abs(m) < math.inf, result, m + abs(x) + abs(y)))
 
 
 @wide
 def logaddexp2(e: Emitter, x: Value, y: Value) -> Value:
     """max + log2(1 + 2^-|x - y|)."""
-    e = _full(e)
-    tail = log1p(e, exp2(e, -abs(x - y))) * (1 / math.log(2))
-    return e.select(x == y, x + 1.0, e.select(x > y, x, y) + tail)
-
-
-def _full(e: Emitter) -> Emitter:
-    """To all digits of float64, as the sum that follows may cancel."""
-    e.digits = 53
-    return e
+    m = e.select(x > y, x, y)
+    result = _added(_digits(e), m, exp2(e, -abs(x - y)), (1.0, 0.0), e.parts("log2e"))
+    return e.select(x == y, x + 1.0, e.select(abs(m) < math.inf, result, m + abs(x) + abs(y)))
 
 
 # ---- hyperbolic functions -----------------------------------------------------------------------------------------
@@ -249,14 +263,19 @@ def _log_pair(e: Emitter, x: Value) -> tuple[Value, Value]:
     return e.fast_two_sum(h, (c + c2) + (e.fma(k, low, s_low + s_low) + b_low))
 
 
-def _exp_pair(e: Emitter, x: Value, x_low: Value) -> Value:
-    """e^(x + x_low)."""
+def exp_pair(e: Emitter, x: Value, x_low: Value) -> tuple[Value, Value, Value]:
+    """e^(x + x_low) as (y + low) 2^k."""
     below, above = bounds(e)
     x_low = e.select((x > above) | (x < below), 0.0, x_low)
-    r, _, k = reduced(e, limited(e, x, below, above))
+    x = limited(e, x, below, above)
+    n, k = e.nearest(x * (1 / math.log(2)))
+    high, low = e.parts("ln2")
+    t = e.fma(n, -high, x)
+    r = e.fma(n, -low, t)
+    x_low = x_low + e.fma(n, -low, t - r)
     s = r * r * e.polynomial(r, "exp")
     y, rest = e.fast_two_sum(1.0, r)
-    return scale(e, y + (rest + e.fma(x_low, y + s, s)), k)
+    return y, rest + e.fma(x_low, y + s, s), k
 
 
 @wide
@@ -270,7 +289,8 @@ def power(e: Emitter, x: Value, y: Value) -> Value:
     else:
         h, low = _log_pair(e, a)
         p, p_low = e.two_product(z, h)
-        r = _exp_pair(e, p, e.fma(z, low, p_low))
+        r, low, k = exp_pair(e, p, e.fma(z, low, p_low))
+        r = scale(e, r + low, k)
     bound = (a == 0) | (a == math.inf)
     r = e.select(bound, e.select((y > 0) ^ (a == 0), math.inf, 0.0), r)
     whole = (b >= 2.0**52) | (trunc(e, y) == y)

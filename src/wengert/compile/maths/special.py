@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
 from .emitter import Emitter, Value, wide
-from .exponential import exp, reduced, scale, series
+from .exponential import exp, exp_pair, reduced, scale, series
 
 
 def _near(e: Emitter, x: Value) -> Value:
@@ -21,14 +19,10 @@ def _far(e: Emitter, a: Value) -> Value:
     d, d_low = e.two_sum(e.value(1.0), a + a)
     q, q_low = e.quotient(p, 0.0, d, d_low)
     z, z_low = e.two_product(a, a)
-    r, n, k = reduced(e, -z)
-    high, low = e.parts("ln2")
-    r_low = e.fma(n, -low, e.fma(n, -high, -z) - r)  # what the subtraction lost
-    s = e.fma(r * r, e.polynomial(r, "exp"), (r_low - z_low) * (r + 1.0))
-    y, y_low = e.fast_two_sum(1.0, r)
-    y, y_low = e.fast_two_sum(y, y_low + s)
-    high_product, low_product = e.two_product(y, q)
-    return scale(e, high_product + (low_product + e.fma(y, q_low, y_low * q)), k)
+    y, y_low, k = exp_pair(e, -z, -z_low)
+    y, y_low = e.fast_two_sum(y, y_low)
+    t, t_low = e.two_product(y, q)
+    return scale(e, t + (t_low + e.fma(y, q_low, y_low * q)), k)
 
 
 def erf(e: Emitter, x: Value) -> Value:

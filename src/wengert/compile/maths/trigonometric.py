@@ -27,10 +27,11 @@ def _reduced(e: Emitter, x: Value, kind: str) -> tuple[Value, Value, Value]:
         n, k = e.nearest(x * (1 / period))
     parts = e.parts(("half_pi" if kind == "tan" else "pi") + ("" if e.fused else "_split"))
     r, low = e.fma(n, -parts[0], x), e.value(0.0)
-    for i, part in enumerate(parts[1:-1]):
-        s = e.fma(n, -part, r)
-        lost = e.fma(n, -part, r - s)
-        r, low = s, lost if i == 0 else low + lost
+    for part in parts[1:-1]:
+        p, p_low = e.two_product(n, part) if e.fused else (n * part, e.value(0.0))
+        s = r - p
+        low = low + (((r - s) - p) - p_low)
+        r = s
     low = e.fma(n, -parts[-1], low)
     a, limit = abs(x), 2.0**21 if e.double else 2.0**15
     symbol, texts = _far(kind, e.double, e.fused)
@@ -121,7 +122,7 @@ def _sine(e: Emitter, r: Value, low: Value, n: Value) -> Value:
     a, a_low = e.two_product(r, z)
     p = e.polynomial(z, "sin")
     low = e.fma(e.fma(r, z_low, a_low), p, low * e.fma(z, -0.5, 1.0))
-    s = r + e.fma(a, p, low)
+    s = r + e.exact_fma(a, p, low)
     return (s.bits ^ (n << (e.bits - 1))).float
 
 
@@ -152,7 +153,7 @@ def tan(e: Emitter, x: Value) -> Value:
 
 
 def _arctan(e: Emitter, numerator: Value, denominator: Value, high: Value, low: Value, turned: Value | None) -> Value:
-    """high + low + arctan(q) (minus, where turned), with |q| up to tan(pi / 8)."""
+    """high + low + arctan(q) (minus, where turned), with |q| up to tan(1 / 2)."""
     q = numerator / denominator
     z = q * q
     if turned is not None:
@@ -162,9 +163,9 @@ def _arctan(e: Emitter, numerator: Value, denominator: Value, high: Value, low: 
 
 
 def arctan(e: Emitter, x: Value) -> Value:
-    """q is x, (x - 1) / (x + 1) or -1 / x."""
+    """q is x, (x - 1) / (x + 1) or -1 / x. The first reaches so far that the others' errors are below half a unit."""
     a = abs(x)
-    second, third = a > math.tan(math.pi / 8), a > math.tan(3 * math.pi / 8)
+    second, third = a > math.tan(0.5), a > 1 / math.tan(0.5)
     numerator = e.select(third, -1.0, e.select(second, a - 1.0, a))
     denominator = e.select(third, a, e.select(second, a + 1.0, 1.0))
     high, low = e.parts("quarter_pi")
@@ -183,7 +184,7 @@ def arctan2(e: Emitter, y: Value, x: Value) -> Value:
     large, small = larger > 2.0**1000, larger < 2.0**-900  # sums must not overflow, quotients not lose digits
     scale = e.select(large, 2.0**-100, e.select(small, 2.0**100, 1.0))
     larger, lesser = larger * scale, lesser * scale
-    second = lesser > larger * math.tan(math.pi / 8)
+    second = lesser > larger * math.tan(0.5)
     numerator = e.select(second, lesser - larger, lesser)
     denominator = e.select(second, lesser + larger, e.select(larger == 0, 1.0, larger))
     left = x.bits < 0
