@@ -82,7 +82,7 @@ def recipes() -> dict[str, Recipe]:
             _series(lambda f: (mp.log1p(f) - f + f * f / 2) / f**3, lambda k: mp.mpf((-1) ** k) / (k + 3)),
             (mp.sqrt(0.5) - 1, mp.sqrt(2) - 1),
             lambda f: f * f,
-            {24: 28},
+            {24: 28, 32: 38},
         ),
         # sin r = r + r^3 P(r^2), to a right angle
         "sin": Recipe(

@@ -88,7 +88,7 @@ def _normal(e: Emitter, x: Value) -> tuple[Value, Value]:
 def _log1p(e: Emitter, f: Value) -> tuple[Value, Value]:
     """h and c of log(1 + f) = f - h + c, for 1 + f as `_split` gives it: h = f^2 / 2."""
     h = f * f * 0.5
-    if e.digits == 24:  # a division costs more than a longer polynomial
+    if e.digits < 53:  # a division costs more than a longer polynomial
         return h, f * (f * f) * e.polynomial(f, "log_direct")
     s = f / (f + 2.0)
     z = s * s
@@ -213,27 +213,24 @@ def cosh(e: Emitter, x: Value) -> Value:
     return h + 0.25 / h
 
 
-@wide
 def arcsinh(e: Emitter, x: Value) -> Value:
     """log(1 + a + a^2 / (1 + sqrt(1 + a^2))); log 2a where the square would overflow."""
     a = abs(x)
     z = a * a
-    large = a > 2.0**500
+    large = a > 2.0 ** (e.bias // 2)
     t = e.select(large, a, a + z / (e.sqrt(z + 1.0) + 1.0))
     return e.copysign(log1p(e, t) + e.select(large, math.log(2), 0.0), x)
 
 
-@wide
 def arccosh(e: Emitter, x: Value) -> Value:
     """log(1 + t + sqrt(2t + t^2)) with t = x - 1; log 2x where the square would overflow."""
     t = x - 1.0
-    large = x > 2.0**500
+    large = x > 2.0 ** (e.bias // 2)
     y, low = e.fast_two_sum(e.sqrt(e.fma(t, t, t + t)), t)
     y, low = e.select(large, x, y), e.select(large, 0.0, low)
     return e.select(x < 1.0, math.nan, log1p(e, y, low) + e.select(large, math.log(2), 0.0))
 
 
-@wide
 def arctanh(e: Emitter, x: Value) -> Value:
     """log(1 + 2a / (1 - a)) / 2."""
     a = abs(x)
@@ -278,24 +275,25 @@ def exp_pair(e: Emitter, x: Value, x_low: Value) -> tuple[Value, Value, Value]:
     return y, rest + e.fma(x_low, y + s, s), k
 
 
-@wide
 def power(e: Emitter, x: Value, y: Value) -> Value:
     """e^(y log |x|), with C99's special cases, which are NumPy's."""
     a, b = abs(x), abs(y)
-    most = 2.0**70  # such a power is 0, 1 or infinite
-    z = limited(e, y, -most, most)
-    if e.digits == 32:
-        r = exp(e, z * log(e, a))
-    else:
+    z = limited(e, y, -(2.0**70), 2.0**70)  # such a power is 0, 1 or infinite
+    if e.double:
         h, low = _log_pair(e, a)
         p, p_low = e.two_product(z, h)
         r, low, k = exp_pair(e, p, e.fma(z, low, p_low))
         r = scale(e, r + low, k)
+    else:
+        f = e.doubled()
+        m, k = _split(f, f.widened(a))[:2]
+        r, _, k = reduced(f, limited(f, f.widened(z) * _sum(f, k, m - 1.0), -200.0, 200.0))
+        r = e.narrowed((series(f, r) + 1.0) * f.power_of_two(k))
     bound = (a == 0) | (a == math.inf)
     r = e.select(bound, e.select((y > 0) ^ (a == 0), math.inf, 0.0), r)
-    whole = (b >= 2.0**52) | (trunc(e, y) == y)
+    whole = (b >= 2.0**e.mantissa) | (trunc(e, y) == y)
     half = y * 0.5
-    even = (b >= 2.0**53) | (trunc(e, half) == half)
+    even = (b >= 2.0 ** (e.mantissa + 1)) | (trunc(e, half) == half)
     r = e.select((x.bits < 0) & whole & ~even, -r, r)
     r = e.select((x < 0) & ~whole & (a < math.inf), math.nan, r)
     r = e.select(x.isnan | y.isnan, x + y, r)

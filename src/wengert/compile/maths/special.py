@@ -11,10 +11,10 @@ def _near(e: Emitter, x: Value) -> Value:
     return e.fma(x, e.polynomial(x * x, "erf"), x)
 
 
-def _far(e: Emitter, a: Value) -> Value:
+def _far(e: Emitter, a: Value, pairs: bool) -> Value:
     """erfc a, for a from 1/4 to 28: e^(-a^2) P((a - 4) / (a + 4)) / (1 + 2a) (Shepherd and Laframboise 1981)."""
     p = e.polynomial((a - 4.0) / (a + 4.0), "erfc")
-    if e.digits == 32:
+    if not pairs:
         return exp(e, -(a * a)) * (p / (a + a + 1.0))
     d, d_low = e.two_sum(e.value(1.0), a + a)
     q, q_low = e.quotient(p, 0.0, d, d_low)
@@ -30,20 +30,15 @@ def erf(e: Emitter, x: Value) -> Value:
     a = abs(x)
     if e.digits == 24:
         a = e.select(a > 4.0, 4.0, a)
-        tail = exp_of(e, a)
+        r, _, k = reduced(e, -e.polynomial(a, "erfc_direct"))
+        tail = (series(e, r) + 1.0) * e.power_of_two(k)
     else:
-        tail = _far(e, e.select(a > 6.0, 6.0, a))
+        tail = _far(e, e.select(a > 6.0, 6.0, a), pairs=False)
     return e.select(abs(x) < 1.0, _near(e, x), e.copysign(1.0 - tail, x))
-
-
-def exp_of(e: Emitter, a: Value) -> Value:
-    """erfc a for a from 1 to 4, in float32."""
-    r, _, k = reduced(e, -e.polynomial(a, "erfc_direct"))
-    return (series(e, r) + 1.0) * e.power_of_two(k)
 
 
 @wide
 def erfc(e: Emitter, x: Value) -> Value:
     a = abs(x)
-    tail = _far(e, e.select(a > 28.0, 28.0, a))
+    tail = _far(e, e.select(a > 28.0, 28.0, a), pairs=e.digits == 53)
     return e.select(a < 0.25, 1.0 - _near(e, x), e.select(x < 0, 2.0 - tail, tail))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from .emitter import FLOAT, INTEGER, Emitter, Value, wide
+from .emitter import FLOAT, INTEGER, Emitter, Value
 from .coefficients import INVERSE_PI
 
 # ---- reduction ----------------------------------------------------------------------------------------------------
@@ -135,7 +135,6 @@ def cos(e: Emitter, x: Value) -> Value:
     return _sine(e, r, low, n + 1)
 
 
-@wide
 def tan(e: Emitter, x: Value) -> Value:
     """sin / cos, or -cos / sin, to half a right angle."""
     r, low, n = _reduced(e, x, "tan")
@@ -173,7 +172,6 @@ def arctan(e: Emitter, x: Value) -> Value:
     return e.copysign(_arctan(e, numerator, denominator, quarters * high, quarters * low, None), x)
 
 
-@wide
 def arctan2(e: Emitter, y: Value, x: Value) -> Value:
     """The angle of the lesser to the greater, mirrored at the diagonal and at the vertical."""
     a, b = abs(x), abs(y)
@@ -181,8 +179,8 @@ def arctan2(e: Emitter, y: Value, x: Value) -> Value:
     steep = b > a
     larger = e.select(both, 1.0, e.select(steep, b, a))
     lesser = e.select(both, 1.0, e.select(steep, a, b))
-    large, small = larger > 2.0**1000, larger < 2.0**-900  # sums must not overflow, quotients not lose digits
-    scale = e.select(large, 2.0**-100, e.select(small, 2.0**100, 1.0))
+    top = e.bias - 3.0  # sums must not overflow, nor quotients lose digits
+    scale = e.select(larger > 2.0**top, 0.25, e.select(larger < 2.0 ** (e.mantissa - top), 2.0**e.mantissa, 1.0))
     larger, lesser = larger * scale, lesser * scale
     second = lesser > larger * math.tan(0.5)
     numerator = e.select(second, lesser - larger, lesser)
@@ -203,14 +201,11 @@ def _arcsin(e: Emitter, x: Value) -> tuple[Value, Value, Value, Value]:
     z = e.select(far, (1.0 - a) * 0.5, a * a)
     root = e.sqrt(z)
     s = e.select(far, root, a)
-    lacks = e.value(0.0)
-    if e.digits > 32:
-        p, p_low = e.two_product(root, root)
-        lacks = e.select(far & (root > 0), ((z - p) - p_low) / (root + root), 0.0)
+    p, p_low = e.two_product(root, root)
+    lacks = e.select(far & (root > 0), ((z - p) - p_low) / (root + root), 0.0)
     return far, s, lacks, s * z * e.polynomial(z, "arcsin")
 
 
-@wide
 def arcsin(e: Emitter, x: Value) -> Value:
     """For |x| from 1/2, pi / 2 - 2 arcsin sqrt((1 - |x|) / 2)."""
     far, s, lacks, rest = _arcsin(e, x)
@@ -219,7 +214,6 @@ def arcsin(e: Emitter, x: Value) -> Value:
     return e.copysign(e.select(far, y + (lost + (low - 2.0 * (rest + lacks))), s + rest), x)
 
 
-@wide
 def arccos(e: Emitter, x: Value) -> Value:
     """pi / 2 - arcsin x, 2 arcsin sqrt((1 - x) / 2), or pi less that of -x."""
     far, s, lacks, rest = _arcsin(e, x)
