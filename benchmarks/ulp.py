@@ -19,6 +19,7 @@ import numpy as np
 import scipy.special
 
 from wengert.compile.maths import FUNCTIONS, Library
+from wengert.compile.maths.emitter import FLOAT, Emitter, Value
 
 MASKS = ("isnan", "isinf", "isfinite", "signbit")
 _ENGINES: list[Any] = []
@@ -75,15 +76,19 @@ def optimized(text: str, target: Any) -> Any:
     return module
 
 
+def linked(text: str, target: Any) -> Any:
+    """The function `f` of a module."""
+    engine = llvm.create_mcjit_compiler(optimized(text, target), target)
+    engine.finalize_object()
+    _ENGINES.append(engine)  # which owns the code
+    return ctypes.CFUNCTYPE(None, ctypes.c_int64, *[ctypes.c_void_p] * 3)(engine.get_function_address("f"))
+
+
 def compiled(name: str, dtype: Any, width: int, cpu: str = "", features: str | None = None) -> Any:
     """The function on whole arrays of one dtype, a multiple of the width long; by default for this processor."""
     features = host() if features is None else features
     target = machine("", cpu, features)
-    module = optimized(source(name, dtype, width, "+fma" in features.split(",")), target)
-    engine = llvm.create_mcjit_compiler(module, target)
-    engine.finalize_object()
-    _ENGINES.append(engine)  # which owns the code
-    f = ctypes.CFUNCTYPE(None, ctypes.c_int64, *[ctypes.c_void_p] * 3)(engine.get_function_address("f"))
+    f = linked(source(name, dtype, width, "+fma" in features.split(",")), target)
 
     def call(x: Any, y: Any = None, out: Any = None) -> Any:
         out = np.empty_like(x) if out is None else out
@@ -153,6 +158,14 @@ SPECIAL = (
     *(37.0, 20.0, 1e-20, 4.0, 8.0, 27.0, 26.5, 27.3, 6.0, 100.0, 1e-5, 0.99999, 1024.0, 1074.0, 1075.0, 1022.5, 128.0),
     *(149.0, 150.0, 2.0**52 + 1, 2.0**52 - 0.5, 2.0**53 + 2, 2.0**23 + 1, 2.0**23 - 0.5, 2.0**24 + 2, 2.0**70, 7.0),
 )
+
+# Beyond these magnitudes a result is 0, 1, an infinity, or takes long to reduce: one in 64 arguments is taken there.
+LIMITS = {
+    **dict.fromkeys(("exp", "exp2", "expm1", "sinh", "cosh"), 256.0),
+    **dict.fromkeys(("tanh", "erf", "erfc"), 16.0),
+    **dict.fromkeys(("sin", "cos", "tan"), 2.0**16),
+    **dict.fromkeys(("arcsin", "arccos", "arctanh"), 1.0),
+}
 
 # Beside all bit patterns; a tuple has an interval for each argument, and `log` takes logarithms of the arguments there.
 INTERVALS: dict[str, list[Any]] = {
@@ -226,13 +239,51 @@ class Worst(NamedTuple):
         return Worst(float(e[k]), tuple([x[k] for x in xs])) if e[k] > self.error else self
 
 
-def every(name: str, f: Any, stride: int, chunk: int = 1 << 15) -> Worst:
-    """The worst over each stride-th float32."""
-    worst = Worst()
-    for start in range(0, 1 << 32, chunk * stride):
-        bits = np.arange(start, min(start + chunk * stride, 1 << 32), stride, np.int64)
-        x = np.resize(bits, chunk).astype(np.uint32).view(np.float32)
-        worst = worst.beside(name, f(x), [x])
+def errors() -> Any:
+    """`units` of float32 results as compiled code: `f(z, w)` is the greatest error of a multiple of 8 results."""
+    e, single = Emitter(np.float64, 8, "+fma" in host().split(",")), Emitter(np.float32, 8, False)
+    z, w = e.widened(Value(single, FLOAT, "%vz")), Value(e, FLOAT, "%vw")
+    top = 2.0**128
+    unit = (abs(w).bits & (0x7FF << 52)).float * 2.0**-23
+    unit = e.select(unit > 2.0**-149, unit, 2.0**-149)
+    pair = [e.select(v > top, top, e.select(v < -top, -top, v)) for v in (z, w)]
+    error = e.select(w.isnan, e.select(z.isnan, 0.0, np.inf), abs(pair[0] - pair[1]) / unit)
+    error = e.select(((z.bits ^ w.bits) < 0) & ~w.isnan, np.inf, e.select(z.isnan & ~w.isnan, np.inf, error))
+    old = Value(e, FLOAT, "%old")
+    most = e.select(error > old, error, old)
+    lines = ["define void @f(i64 %n, ptr %out, ptr %z, ptr %w) {", "start:", "  br label %head", "head:"]
+    lines += ["  %i = phi i64 [0, %start], [%j, %entry]"]
+    lines += [f"  %old = phi <8 x double> [zeroinitializer, %start], [{most.name}, %entry]"]
+    lines += ["  %c = icmp slt i64 %i, %n", "  br i1 %c, label %entry, label %done", e.text.lines[0]]
+    lines += ["  %pz = getelementptr float, ptr %z, i64 %i", "  %vz = load <8 x float>, ptr %pz, align 4"]
+    lines += ["  %pw = getelementptr double, ptr %w, i64 %i", "  %vw = load <8 x double>, ptr %pw, align 8"]
+    lines += [*e.text.lines[1:], "  %j = add i64 %i, 8", "  br label %head", "done:"]
+    lines += ["  store <8 x double> %old, ptr %out, align 8", "  ret void", "}", *e.text.needs]
+    f, out = linked("\n".join(lines), machine("", "", host())), np.empty(8)
+
+    def worst(z: Any, w: Any) -> float:
+        f(z.size, out.ctypes.data, z.ctypes.data, w.ctypes.data)
+        return float(out.max())
+
+    return worst
+
+
+def every(name: str, f: Any, stride: int, chunk: int = 1 << 14) -> Worst:
+    """The worst over each stride-th float32, with less of those beyond the limit."""
+    worst, greatest, g = Worst(), errors(), reference(name)
+    z, w, wide = np.empty(chunk, np.float32), np.empty(chunk), np.empty(chunk)
+    limit = int(np.float32(LIMITS.get(name, np.inf)).view(np.int32))
+    with np.errstate(all="ignore"):
+        for sign in (0, 1 << 31):
+            for first, last, step in ((0, limit, stride), (limit, 1 << 31, 64 * stride)):
+                ramp = np.arange(0, chunk * step, step, np.int64).astype(np.uint32)
+                for start in range(sign + first, sign + last, chunk * step):  # some are beyond the last
+                    x = (ramp + np.uint32(start)).view(np.float32)
+                    f(x, out=z)
+                    np.copyto(wide, x)
+                    g(wide, out=w)
+                    if greatest(z, w) > worst.error:
+                        worst = worst.beside(name, z, [x])
     return worst
 
 
