@@ -1,8 +1,8 @@
 """The recipe for `wengert.compile.maths.coefficients`: `python -m benchmarks.polynomials > src/.../coefficients.py`.
 
 Each polynomial interpolates its function in Chebyshev's points of its interval, computed with 60 digits by mpmath; the
-degree is the least whose greatest error, as a part of the result that the polynomial goes into, is below a sixteenth of a
-unit in the last place, or what the row says.
+degree is the least whose greatest error, as a part of the result that the polynomial goes into, is below a sixteenth of
+a unit in the last place, or what the row says.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Recipe(NamedTuple):
     f: Callable[[Any], Any]
     interval: tuple[Any, Any]
     weight: Callable[[Any], Any]
-    bits: dict[int, int] = {24: 28, 32: 38, 53: 57}  # noqa: RUF012  (digits -> bits that are right)
+    bits: dict[int, int] = {24: 28, 53: 57}  # noqa: RUF012  (digits -> bits that are right)
 
 
 def _series(f: Callable[[Any], Any], terms: Callable[[int], Any]) -> Callable[[Any], Any]:
@@ -57,10 +57,14 @@ def recipes() -> dict[str, Recipe]:
     s = (mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)
     squares = s * s * mp.mpf("1.001")
     fac = mp.factorial
+    every = {24: 28, 32: 38, 53: 57}
     return {
         # e^r = 1 + r + r^2 P(r)
         "exp": Recipe(
-            _series(lambda r: (mp.expm1(r) - r) / r**2, lambda k: 1 / fac(k + 2)), (-half, half), lambda r: abs(r)
+            _series(lambda r: (mp.expm1(r) - r) / r**2, lambda k: 1 / fac(k + 2)),
+            (-half, half),
+            lambda r: abs(r),
+            every,
         ),
         # log((1 + s) / (1 - s)) = 2 s + s^3 P(s^2)
         "log": Recipe(
@@ -75,14 +79,14 @@ def recipes() -> dict[str, Recipe]:
             ),
             (0, squares),
             lambda z: z**2 / 2,
-            {53: 69},
+            {24: 38, 53: 69},
         ),
         # log(1 + f) = f - f^2 / 2 + f^3 P(f)
         "log_direct": Recipe(
             _series(lambda f: (mp.log1p(f) - f + f * f / 2) / f**3, lambda k: mp.mpf((-1) ** k) / (k + 3)),
             (mp.sqrt(0.5) - 1, mp.sqrt(2) - 1),
             lambda f: f * f,
-            {24: 28, 32: 38},
+            {24: 28},
         ),
         # sin r = r + r^3 P(r^2), to a right angle
         "sin": Recipe(
@@ -131,9 +135,10 @@ def recipes() -> dict[str, Recipe]:
             ),
             (0, 1),
             lambda z: 1,
+            every,
         ),
         # erfc x = e^(-x^2) P((x - 4) / (x + 4)) / (1 + 2 x); Shepherd and Laframboise, Math. Comp. 36 (1981)
-        "erfc": Recipe(_scaled_erfc, (mp.mpf("-0.9"), mp.mpf("0.76")), lambda t: 1 / _scaled_erfc(t)),
+        "erfc": Recipe(_scaled_erfc, (mp.mpf("-0.9"), mp.mpf("0.76")), lambda t: 1 / _scaled_erfc(t), every),
         # erfc x = e^-P(x), for erf in float32
         "erfc_direct": Recipe(lambda x: -mp.log(mp.erfc(x)), (mp.mpf("0.99"), 4), lambda x: mp.mpf("0.2"), {24: 27}),
     }
@@ -182,7 +187,8 @@ def constants() -> dict[str, tuple[Any, dict[int, tuple[int, ...]]]]:
     """Name -> value, and by the bits of a float the digits of each of the parts that it is split into."""
     return {
         "ln2": (mp.log(2), {64: (32, 53), 32: (15, 24)}),
-        "ln2_long": (mp.log(2), {64: (41, 53)}),
+        "ln2_long": (mp.log(2), {64: (41, 53), 32: (15, 24)}),
+        "two_thirds": (mp.mpf(2) / 3, {64: (53, 53), 32: (24, 24)}),
         "log2e": (1 / mp.log(2), {64: (26, 53), 32: (12, 24)}),
         "log10e": (1 / mp.log(10), {64: (26, 53), 32: (12, 24)}),
         "log10_2": (mp.log10(2), {64: (40, 53), 32: (14, 24)}),

@@ -1,7 +1,7 @@
 """Accuracy of the compiler's functions, in units in the last place: `docs/compiled_functions.md`.
 
-float32: every argument (or one of `--stride`), against NumPy's float64. float64: random arguments of the intervals where a
-function does something, and of all bit patterns, against NumPy's `longdouble` of 64 digits, or mpmath.
+float32: every argument (or one of `--stride`), against NumPy's float64. float64: random arguments of the intervals
+where a function does something, and of all bit patterns, against NumPy's `longdouble` of 64 digits, or mpmath.
 """
 
 from __future__ import annotations
@@ -138,9 +138,10 @@ def units(name: str, z: Any, w: Any, xs: Any) -> Any:
         if name in SUMS:
             for x in xs:
                 size = np.maximum(size, np.abs(x))
+        top = wide(2) ** info.maxexp  # where an infinite result has come from
+        size = np.minimum(size, float(info.max))
         exponent = (size.view(np.int64) & (0x7FF << 52)).view(np.float64)  # the power of two below
         unit = np.maximum(exponent * 2.0**-info.nmant, float(info.smallest_subnormal))
-        top = wide(2) ** info.maxexp  # where an infinite result has come from
         error = np.abs(np.clip(z.astype(wide), -top, top) - np.clip(w, -top, top)) / unit
         wrong = np.isnan(z) != np.isnan(w)
         if name not in SUMS:
@@ -153,10 +154,10 @@ def units(name: str, z: Any, w: Any, xs: Any) -> Any:
 # ---- arguments ------------------------------------------------------------------------------------------------------
 
 SPECIAL = (
-    *(0.0, 1.0, np.inf, 5e-324, 1e-310, 2.3e-308, 1e-45, 1e-40, 1.2e-38, 0.25, 0.5, 0.3, 2.0, 3.0, 2.5, 1.5, 1e10, 1e22),
+    *(1.0, np.inf, 5e-324, 1e-310, 2.3e-308, 1e-45, 1e-40, 1.2e-38, 0.25, 0.5, 0.3, 2.0, 3.0, 2.5, 1.5, 1e10, 1e22),
     *(1e30, 1e38, 3e38, 1e300, 1.7e308, 88.7, 89.0, 89.4, 709.7, 709.8, 710.4, 710.5, 745.2, 744.0, 87.5, 103.9, 104.0),
     *(37.0, 20.0, 1e-20, 4.0, 8.0, 27.0, 26.5, 27.3, 6.0, 100.0, 1e-5, 0.99999, 1024.0, 1074.0, 1075.0, 1022.5, 128.0),
-    *(149.0, 150.0, 2.0**52 + 1, 2.0**52 - 0.5, 2.0**53 + 2, 2.0**23 + 1, 2.0**23 - 0.5, 2.0**24 + 2, 2.0**70, 7.0),
+    *(149.0, 150.0, 2.0**52 + 1, 2.0**52 - 0.5, 2.0**53 + 2, 2.0**23 + 1, 2.0**23 - 0.5, 2.0**24 + 2, 2.0**70, 0.0),
 )
 
 # Beyond these magnitudes a result is 0, 1, an infinity, or takes long to reduce: one in 64 arguments is taken there.
@@ -222,7 +223,7 @@ def samples(name: str, dtype: Any, n: int, seed: int) -> Iterator[list[Any]]:
     yield [rng.choice(s, n).view(integer).__add__(rng.integers(-40, 40, n, integer)).view(dtype) for _ in range(count)]
 
 
-# ---- the table --------------------------------------------------------------------------------------------------------
+# ---- the table ------------------------------------------------------------------------------------------------------
 
 
 class Worst(NamedTuple):
@@ -243,8 +244,8 @@ def errors() -> Any:
     """`units` of float32 results as compiled code: `f(z, w)` is the greatest error of a multiple of 8 results."""
     e, single = Emitter(np.float64, 8, "+fma" in host().split(",")), Emitter(np.float32, 8, False)
     z, w = e.widened(Value(single, FLOAT, "%vz")), Value(e, FLOAT, "%vw")
-    top = 2.0**128
-    unit = (abs(w).bits & (0x7FF << 52)).float * 2.0**-23
+    top, size = 2.0**128, abs(w)
+    unit = (e.select(size < 2.0**127, size, 2.0**127).bits & (0x7FF << 52)).float * 2.0**-23
     unit = e.select(unit > 2.0**-149, unit, 2.0**-149)
     pair = [e.select(v > top, top, e.select(v < -top, -top, v)) for v in (z, w)]
     error = e.select(w.isnan, e.select(z.isnan, 0.0, np.inf), abs(pair[0] - pair[1]) / unit)
@@ -298,11 +299,14 @@ def sampled(name: str, f: Any, dtype: Any, n: int, seed: int = 0) -> Worst:
 
 HEAD = """# Compiled functions
 
-The greatest errors that were found, in units in the last place (ULP) of the exact result; a correctly rounded result has at
-most 0.5. They are measured by `python -m benchmarks ulp`, on vectors of 16 and on the code that is made with and without
-fused multiply-add. NaN, infinities, the signs of zeros, and denormal arguments and results are as NumPy's: a difference
-would be an infinite error. `fmod`, `remainder` and `floor_divide` are compared with NumPy bit by bit. What is not here
-(`sqrt`, `floor`, `maximum` and the like) is exact or correctly rounded.
+The greatest errors that were found, in units in the last place (ULP) of the exact result; a correctly rounded result
+has at most 0.5. They are measured by `python -m benchmarks ulp`, on vectors of 16 and on the code that is made with and
+without fused multiply-add. NaN, infinities, the signs of zeros, and denormal arguments and results are as NumPy's: a
+difference would be an infinite error. `fmod`, `remainder` and `floor_divide` are compared with NumPy bit by bit. What
+is not here (`sqrt`, `floor`, `maximum` and the like) is exact or correctly rounded, or what NumPy computes.
+
+In parentheses, how many arguments there were: random ones, beside all pairs of special ones, or each float32 (one in 64
+beyond the magnitude from which the result is 0, 1 or infinite, and for sines from 65536).
 
 `logaddexp` and `logaddexp2` cancel where the result is near 0, as NumPy's do: their unit is that of the largest of the
 result and the arguments.
@@ -312,20 +316,24 @@ result and the arguments.
 
 def show(worst: Worst) -> str:
     """A cell."""
-    return f"{worst.error:.3f} at {', '.join([f'{x:.9g}' if x.dtype == np.float32 else repr(float(x)) for x in worst.at])}"
+    at = ", ".join([f"{x:.9g}" if x.dtype == np.float32 else repr(float(x)) for x in worst.at])
+    return f"{worst.error:.3f} at {at}"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The command line."""
-    parser.add_argument("names", nargs="*", help="functions; all of the table, which is then written, if there are none")
+    parser.add_argument("names", nargs="*", help="of functions whose rows are made anew; else all")
     parser.add_argument("--stride", type=int, default=1, help="of float32 arguments")
     parser.add_argument("--points", type=int, default=1 << 20, help="random arguments of each interval")
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("docs/compiled_functions.md"))
 
 
 def run(options: argparse.Namespace) -> None:
-    """Measure, print, and write the table."""
-    rows = []
+    """Measure, print, and write the rows of the table."""
+    rows = {}
+    if options.output.exists():
+        lines = [line for line in options.output.read_text().splitlines() if line.startswith("| ")]
+        rows = {line.split(" ")[1]: line for line in lines[1:]}
     for name in options.names or INTERVALS:
         cells, began = [], time.perf_counter()
         slow = name in ("erf", "erfc")
@@ -340,9 +348,12 @@ def run(options: argparse.Namespace) -> None:
                     worst = max(worst, every(name, f, stride))
                     covered = "all" if stride == 1 else f"1 in {stride}"
                 cells.append(f"{show(worst)} ({covered})")
-        rows.append(f"| {name} | {' | '.join(cells)} |")
-        print(rows[-1], f"{time.perf_counter() - began:.0f} s", flush=True)
-    if not options.names:
-        columns = "float32", "float32 without FMA", "float64", "float64 without FMA"
-        table = [f"| function | {' | '.join(columns)} |", "|---|---|---|---|---|", *rows]
-        options.output.write_text(HEAD + "\n".join(table) + "\n")
+        rows[name] = f"| {name} | {' | '.join(cells)} |"
+        print(rows[name], f"{time.perf_counter() - began:.0f} s", flush=True)
+    columns = "float32", "float32 without FMA", "float64", "float64 without FMA"
+    table = [
+        f"| function | {' | '.join(columns)} |",
+        "|---|---|---|---|---|",
+        *[rows[n] for n in INTERVALS if n in rows],
+    ]
+    options.output.write_text(HEAD + "\n".join(table) + "\n")

@@ -1,5 +1,6 @@
 """Elementary functions as LLVM code on vectors, without a C library.
 
+>>> from wengert.compile.maths import Library
 >>> library = Library(fma=True)
 >>> library.function("exp", np.float32, 16)
 '@wg_exp_f32_16'

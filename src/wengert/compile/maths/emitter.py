@@ -237,16 +237,6 @@ class Emitter:
         """|x| with the sign of y."""
         return self.intrinsic("copysign", x, y)
 
-    def minimum(self, x: Operand, y: Operand) -> Value:
-        """The lesser; y if there is none. One instruction on x86."""
-        x = self.value(x)
-        return self.select(x < y, x, y)
-
-    def maximum(self, x: Operand, y: Operand) -> Value:
-        """The greater; y if there is none."""
-        x = self.value(x)
-        return self.select(x > y, x, y)
-
     def nearest(self, x: Value) -> tuple[Value, Value]:
         """x rounded to an integer, as a float and as an integer of which only the 22 low bits (51 in float64) are right;
         |x| has to fit them. `power_of_two` needs no others."""

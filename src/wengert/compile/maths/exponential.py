@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from .arithmetic import trunc
-from .emitter import Emitter, Value, wide
+from .emitter import Emitter, Operand, Value, wide
 
 # ---- exponentials -------------------------------------------------------------------------------------------------
 
@@ -95,13 +95,13 @@ def _log1p(e: Emitter, f: Value) -> tuple[Value, Value]:
     return h, s * e.fma(z, e.polynomial(z, "log"), h)
 
 
-def _sum(e: Emitter, k: Value, f: Value, low: Value | None = None) -> Value:
-    """k ln 2 + log(1 + f + low)."""
+def _sum(e: Emitter, k: Value, f: Value, rest: Operand = 0.0) -> Value:
+    """k ln 2 + log(1 + f + rest)."""
     h, c = _log1p(e, f)
-    if low is not None:
-        c = c + e.fma(-low, f, low)
-    high, low = e.parts("ln2")
-    return e.fma(k, high, f - (h - e.fma(k, low, c)))
+    if isinstance(rest, Value):
+        c = c + e.fma(-rest, f, rest)
+    two, two_low = e.parts("ln2")
+    return e.fma(k, two, f - (h - e.fma(k, two_low, c)))
 
 
 def _special(e: Emitter, x: Value, result: Value) -> Value:
@@ -242,14 +242,15 @@ def arctanh(e: Emitter, x: Value) -> Value:
 
 
 def _log_pair(e: Emitter, x: Value) -> tuple[Value, Value]:
-    """The logarithm of a positive float64 as a sum of two, to 67 digits: k ln 2 + 2s + s^3 (2/3 + s^2 P(s^2))."""
+    """The logarithm of a positive float as a sum of two: k ln 2 + 2s + s^3 (2/3 + s^2 P(s^2))."""
     m, k = _normal(e, x)
     f = m - 1.0
-    d, d_low = e.fast_two_sum(e.value(2.0), f)
+    d, d_low = e.fast_two_sum(2.0, f)
     s, s_low = e.quotient(f, 0.0, d, d_low)
     z, z_low = e.two_product(s, s)
     z_low = e.fma(s + s, s_low, z_low)
-    u, u_low = e.fast_two_sum(2 / 3, e.fma(z, e.polynomial(z, "log_tail"), 2**-54 * 2 / 3))
+    third, third_low = e.parts("two_thirds")
+    u, u_low = e.fast_two_sum(third, e.fma(z, e.polynomial(z, "log_tail"), third_low))
     cube, cube_low = e.two_product(s, z)
     cube_low = cube_low + e.fma(s, z_low, s_low * z)
     b, b_low = e.two_product(cube, u)
@@ -279,16 +280,10 @@ def power(e: Emitter, x: Value, y: Value) -> Value:
     """e^(y log |x|), with C99's special cases, which are NumPy's."""
     a, b = abs(x), abs(y)
     z = limited(e, y, -(2.0**70), 2.0**70)  # such a power is 0, 1 or infinite
-    if e.double:
-        h, low = _log_pair(e, a)
-        p, p_low = e.two_product(z, h)
-        r, low, k = exp_pair(e, p, e.fma(z, low, p_low))
-        r = scale(e, r + low, k)
-    else:
-        f = e.doubled()
-        m, k = _split(f, f.widened(a))[:2]
-        r, _, k = reduced(f, limited(f, f.widened(z) * _sum(f, k, m - 1.0), -200.0, 200.0))
-        r = e.narrowed((series(f, r) + 1.0) * f.power_of_two(k))
+    h, low = _log_pair(e, a)
+    p, p_low = e.two_product(z, h)
+    r, low, k = exp_pair(e, p, e.fma(z, low, p_low))
+    r = scale(e, r + low, k)
     bound = (a == 0) | (a == math.inf)
     r = e.select(bound, e.select((y > 0) ^ (a == 0), math.inf, 0.0), r)
     whole = (b >= 2.0**e.mantissa) | (trunc(e, y) == y)
