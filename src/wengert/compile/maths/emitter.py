@@ -322,56 +322,44 @@ class Emitter:
         text.open(done)
         return now
 
-    def replace(self, mask: Value, symbol: str, x: Value, values: Sequence[Value]) -> list[Value]:
-        """The values; in the lanes of the mask, which are rare, what the scalar function gives for x.
-
-        It takes a double, and returns a structure of doubles and 64-bit integers.
-        """
-        text = self.text
-        kinds = [{FLOAT: "double", INTEGER: "i64"}[v.kind] for v in values]
+    def replace(
+        self, mask: Value, x: Value, values: Sequence[Value], scalar: Callable[[Emitter, Value], Sequence[Value]]
+    ) -> list[Value]:
+        """The values; in the lanes of the mask, which are rare, what the scalar code gives for x."""
+        text, one = self.text, Emitter(self.dtype, 1, self.fused)
+        one.text = text
         before, (slow, head, lane, after, done) = text.block, text.labels("slow", "head", "lane", "after", "done")
         text.branch(self.any(mask), slow, done)
         text.open(slow)
         text.goto(head)
         text.open(head)
-        index = text.assign("")
-        now = [self.line(v.kind, "") for v in values]
+        index, now = text.assign(""), [self.line(v.kind, "") for v in values]
         place = len(text.lines) - 1 - len(values)
         bit = mask.name if self.width == 1 else text.assign(f"extractelement {self.type(MASK)} {mask.name}, i32 {index}")
         text.branch(bit, lane, after)
         text.open(lane)
-        one = Emitter(self.dtype, 1, self.fused)
-        one.text = text
         if self.width > 1:
             x = one.line(FLOAT, f"extractelement {self.type(FLOAT)} {x.name}, i32 {index}")
-        if not self.double:
-            x = one.line(FLOAT, f"fpext float {x.name} to double")
-        both = text.assign(f"call {{{', '.join(kinds)}}} {symbol}(double {x.name})")
-        inserted = []
-        for k, v in enumerate(values):
-            item = text.assign(f"extractvalue {{{', '.join(kinds)}}} {both}, {k}")
-            if not self.double:
-                item = text.assign(f"fptrunc double {item} to float" if v.kind == FLOAT else f"trunc i64 {item} to i32")
+        new = list(scalar(one, x))
+        for k, (v, n) in enumerate(zip(new, now, strict=True)):
             if self.width > 1:
-                t = self.type(v.kind)
-                item = text.assign(f"insertelement {t} {now[k].name}, {one.type(v.kind)} {item}, i32 {index}")
-            inserted.append(item)
+                t = f"insertelement {self.type(v.kind)} {n.name}, {one.type(v.kind)} {v.name}, i32 {index}"
+                new[k] = self.line(v.kind, t)
         text.goto(after)
         text.open(after)
         merged = [
-            text.assign(f"phi {self.type(v.kind)} [{n.name}, %{head}], [{i}, %{lane}]")
-            for v, n, i in zip(values, now, inserted, strict=True)
+            self.line(v.kind, f"phi {self.type(v.kind)} [{n.name}, %{head}], [{v.name}, %{lane}]")
+            for v, n in zip(new, now, strict=True)
         ]
         following = text.assign(f"add i32 {index}, 1")
-        more = text.assign(f"icmp slt i32 {following}, {self.width}")
-        text.branch(more, head, done, rare=False)
+        text.branch(text.assign(f"icmp slt i32 {following}, {self.width}"), head, done, rare=False)
         text.lines[place] = f"  {index} = phi i32 [0, %{slow}], [{following}, %{after}]"
-        for k, (v, m) in enumerate(zip(values, merged, strict=True)):
+        for k, (v, n, m) in enumerate(zip(values, now, merged, strict=True)):
             t = self.type(v.kind)
-            text.lines[place + 1 + k] = f"  {now[k].name} = phi {t} [{v.name}, %{slow}], [{m}, %{after}]"
+            text.lines[place + 1 + k] = f"  {n.name} = phi {t} [{v.name}, %{slow}], [{m.name}, %{after}]"
         text.open(done)
         return [
-            self.line(v.kind, f"phi {self.type(v.kind)} [{v.name}, %{before}], [{m}, %{after}]")
+            self.line(v.kind, f"phi {self.type(v.kind)} [{v.name}, %{before}], [{m.name}, %{after}]")
             for v, m in zip(values, merged, strict=True)
         ]
 

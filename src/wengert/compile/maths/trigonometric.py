@@ -8,9 +8,12 @@ fdlibm's e_asin.c and e_acos.c (Sun Microsystems 1993).
 from __future__ import annotations
 
 import math
+from functools import cache
 
-from .emitter import FLOAT, INTEGER, Emitter, Value
+import numpy as np
+
 from .coefficients import INVERSE_PI
+from .emitter import FLOAT, INTEGER, MASK, Emitter, Value
 
 # ---- reduction ----------------------------------------------------------------------------------------------------
 
@@ -34,25 +37,40 @@ def _reduced(e: Emitter, x: Value, kind: str) -> tuple[Value, Value, Value]:
         r = s
     low = e.fma(n, -parts[-1], low)
     a, limit = abs(x), 2.0**21 if e.double else 2.0**15
-    symbol, texts = _far(kind, e.double, e.fused)
-    e.text.needs |= texts
-    r, low, k = e.replace((a >= limit) & (a < math.inf), symbol, x, [r, low, k])
+    r, low, k = e.replace((a >= limit) & (a < math.inf), x, [r, low, k], lambda one, x: _far(one, x, kind))
     return r, low, k
 
 
-def _far(kind: str, double: bool, fused: bool) -> tuple[str, set[str]]:
-    """A function that reduces one large double: its symbol, and its text with what that needs.
+def _far(one: Emitter, x: Value, kind: str) -> list[Value]:
+    """The same for one large float."""
+    f = one if one.double else one.doubled()
+    do, t = one.text.assign, "{double, double, i64}"
+    one.text.needs |= reduction(one.fused)
+    half, more = int(kind == "cos"), int(kind == "tan")
+    x = x if one.double else f.widened(x)
+    result = do(f"call {t} @wg_reduce(double {x.name}, i64 {half << 62}, i64 {more})")
+    r, low = [f.line(FLOAT, f"extractvalue {t} {result}, {i}") * (0.5 if more else 1.0) for i in range(2)]
+    n = do(f"extractvalue {t} {result}, 2")
+    if one.double:
+        return [r, low, Value(one, INTEGER, n)]
+    single = one.narrowed(r)
+    return [single, one.narrowed((r - f.widened(single)) + low), one.line(INTEGER, f"trunc i64 {n} to i32")]
 
-    With x = m 2^s for an integer m, the digits of 1 / pi whose product with 2^s is even are left out, 192 follow, and the
-    product with m is exact modulo 2: one digit for n, 127 of a fraction, of which at most 62 are zero.
+
+@cache
+def reduction(fused: bool) -> set[str]:
+    """The function `wg_reduce` with what it needs: x = n pi + r + low, for a large float64; r, low, n.
+
+    With x = m 2^s for an integer m, the digits of 1 / pi whose product with 2^s is even are left out, 192 follow, and
+    the product with m is exact modulo 2: one digit for n, 127 of a fraction, of which at most 62 are zero. From x / pi a
+    half is taken if `half` is 2^62; `more` says how often it is doubled before. LLVM has nothing to optimize here.
     """
-    symbol = f"@wg_reduce_{kind}_{64 if double else 32}"
-    e = Emitter("f8", 1, fused)
+    e = Emitter(np.float64, 1, fused)
     do = e.text.assign
     x = Value(e, FLOAT, "%x")
     bits = abs(x).bits
     m = bits & ((1 << 52) - 1) | (1 << 52)
-    place = bits.lshr(52) - (1075 - 63 - (kind == "tan"))
+    place = bits.lshr(52) - (1075 - 63) + Value(e, INTEGER, "%more")
     words = []
     for i in range(4):
         index = place.lshr(6) + i
@@ -69,8 +87,9 @@ def _far(kind: str, double: bool, fused: bool) -> tuple[str, set[str]]:
     top = do(f"zext i64 {top} to i128")
     top = do(f"shl i128 {top}, 64")
     v = do(f"add i128 {top}, {middle}")
-    if kind == "cos":
-        v = do(f"sub i128 {v}, {1 << 126}")
+    half = do("zext i64 %half to i128")
+    half = do(f"shl i128 {half}, 64")
+    v = do(f"sub i128 {v}, {half}")
     n = do(f"lshr i128 {v}, 126")  # rounded up from a half
     n = do(f"add i128 {n}, 1")
     n = do(f"lshr i128 {n}, 1")
@@ -90,23 +109,17 @@ def _far(kind: str, double: bool, fused: bool) -> tuple[str, set[str]]:
         digits.append(e.line(FLOAT, f"sitofp i64 {d} to double"))
     unit = e.power_of_two(-53 - exponent)
     high, rest = digits[0] * unit, digits[1] * (unit * 2.0**-53)
-    pi = e.parts("half_pi" if kind == "tan" else "pi")
+    pi = e.parts("pi")
     r, low_r = e.two_product(high, pi[0])
     low_r = low_r + e.fma(high, pi[1], rest * pi[0])
-    sign = e.select(Value(e, "m", less), -1.0, 1.0)
-    if kind != "cos":
-        sign = e.copysign(1.0, x) * sign
+    sign = e.copysign(1.0, x) * e.select(Value(e, MASK, less), -1.0, 1.0)
     r, low_r = r * sign, low_r * sign
-    if not double:
-        single = do(f"fptrunc double {r.name} to float")
-        s = e.line(FLOAT, f"fpext float {single} to double")
-        r, low_r = s, (r - s) + low_r
     first = do(f"insertvalue {{double, double, i64}} undef, double {r.name}, 0")
     second = do(f"insertvalue {{double, double, i64}} {first}, double {low_r.name}, 1")
     third = do(f"insertvalue {{double, double, i64}} {second}, i64 {n}, 2")
     body = "\n".join([*e.text.lines, f"  ret {{double, double, i64}} {third}"])
-    return symbol, e.text.needs | {
-        f"define internal {{double, double, i64}} {symbol}(double %x) noinline cold {{\n{body}\n}}",
+    return e.text.needs | {
+        f"define internal {{double, double, i64}} @wg_reduce(double %x, i64 %half, i64 %more) noinline cold optnone {{\n{body}\n}}",
         f"@wg_inverse_pi = internal constant [{len(INVERSE_PI)} x i64] [{', '.join([f'i64 {w}' for w in INVERSE_PI])}]",
         "declare i64 @llvm.fshl.i64(i64, i64, i64)",
         "declare i128 @llvm.ctlz.i128(i128, i1)",
