@@ -13,13 +13,19 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import llvmlite.binding as llvm
-import mpmath as mp
 import numpy as np
-import scipy.special
 
 from wengert.compile.maths import FUNCTIONS, Library
 from wengert.compile.maths.emitter import FLOAT, Emitter, Value
+
+try:
+    import llvmlite.binding as llvm
+    import mpmath as mp
+    import scipy.special
+except ImportError as error:  # the other benchmarks do without them
+    missing: ImportError | None = error
+else:
+    missing = None
 
 MASKS = ("isnan", "isinf", "isfinite", "signbit")
 _ENGINES: list[Any] = []
@@ -330,6 +336,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Measure, print, and write the rows of the table."""
+    if missing:
+        raise SystemExit(f"{missing}: pip install 'llvmlite>=0.45' mpmath scipy")
     rows = {}
     if options.output.exists():
         lines = [line for line in options.output.read_text().splitlines() if line.startswith("| ")]
