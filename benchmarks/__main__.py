@@ -8,6 +8,7 @@ BENCHMARKS = {  # module of this package -> what it measures; a module has `add_
     "overhead": "the cost of recording and walking the graph, beside hand-written NumPy and other libraries",
     "training": "a whole training step of five networks beside PyTorch",
     "compile": "compiled functions beside PyTorch, torch.compile and jax.jit",
+    "ulp": "the accuracy of the compiler's functions",
 }
 
 
