@@ -201,7 +201,10 @@ def load_npz(path: str | os.PathLike[str]) -> dict[str, ndarray]:
             archive = np.load(file, allow_pickle=False)
             if isinstance(archive, ndarray):
                 raise ValueError("it holds one array; read it with np.load")
-            return {name: archive[name] for name in archive.files}
+            found = {name: archive[name] for name in archive.files}
+            if strange := [name for name, a in found.items() if not isinstance(a, ndarray)]:
+                raise ValueError(f"{strange[0]} is no array")
+            return found
         except Exception as error:  # whatever the readers of zip, of deflate and of NumPy's headers come upon
             raise ValueError(f"{path} is truncated, damaged or no npz file: {error}") from None
 

@@ -16,7 +16,14 @@ class _Convolution(Module):
     axes: int
 
     def __init__(
-        self, in_channels: int | None, out_channels: int, kernel_size: Any, options: Any, bias: bool, rng: Any, dtype: Any
+        self,
+        in_channels: int | None,
+        out_channels: int,
+        kernel_size: Any,
+        options: Any,
+        bias: bool,
+        rng: Any,
+        dtype: Any,
     ) -> None:
         self.in_channels, self.out_channels, self.options = in_channels, out_channels, options
         self.weight: Any = None

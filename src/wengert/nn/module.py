@@ -345,7 +345,9 @@ def _renamed(what: str, state: Mapping[str, Any], rename: Any) -> dict[str, Any]
         if new is not None:
             found[new], old[new] = value, name
     if isinstance(rename, Mapping) and (unused := [key for key in rename if key not in used]):
-        raise ValueError(f"{what}: rename has {', '.join(map(repr, unused))}; there are {', '.join(state) or 'no names'}")
+        raise ValueError(
+            f"{what}: rename has {', '.join(map(repr, unused))}; there are {', '.join(state) or 'no names'}"
+        )
     return found
 
 
