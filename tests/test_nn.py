@@ -99,7 +99,9 @@ def test_lazy_channels():
     with pytest.raises(RuntimeError, match=r"0 \(Conv2d\): in_channels is None until the first call"):
         net.parameters()
     assert "not built yet" in repr(net)
-    with pytest.raises(ValueError, match=r"x is \(batch, channels, \*places\) with 2 axes of places, got \(2, 5, 5\)"):
+    with pytest.raises(
+        ValueError, match=r"x is \(batch, channels, \*places\) with 2 axes of places, got shape \(2, 5, 5\)"
+    ):
         net(IMAGE[0])
     with pytest.raises(ValueError, match="3 channels to 4 can't be divided into 2 groups"):
         net(np.zeros((1, 3, 5, 5)))

@@ -57,9 +57,8 @@ class _Convolution(Module):
         if self.weight is None:
             shape = np.shape(data_of(x))
             if len(shape) != self.axes + 2:
-                raise ValueError(
-                    f"{type(self).__name__}: x is (batch, channels, *places) with {self.axes} axes of places, got {shape}"
-                )
+                wanted = f"(batch, channels, *places) with {self.axes} axes of places"
+                raise ValueError(f"{type(self).__name__}: x is {wanted}, got shape {shape}")
             self.build(shape[1])
         return function(x, self.weight, self.bias, **self.options)
 

@@ -57,11 +57,11 @@ def test_renaming():
     inner = nn.Linear(2, 3).load_state_dict({"weight": np.ones((3, 2)), "bias": np.ones(3)}, rename={"": ""})
     assert not any(inner)
     into.body.load_state_dict(nn.Linear(2, 3).state_dict(), rename={"": "0"})
-    with pytest.raises(ValueError, match="rename has 'fc', 'mod'; there are model.0.weight, model.0.bias, model"):
+    with pytest.raises(ValueError, match=r"rename has 'fc', 'mod'; there are model\.0\.weight, model\.0\.bias, model"):
         into.load_state_dict(state, rename={"fc": "head", "mod": "body", "model": "body"})
-    with pytest.raises(ValueError, match="rename makes x of both model.0.weight and model.0.bias"):
+    with pytest.raises(ValueError, match="rename makes x of both"):
         into.load_state_dict(state, rename=lambda name: "x")
-    with pytest.raises(TypeError, match="a text for a name, or None, got 3 for model.0.weight"):
+    with pytest.raises(TypeError, match="a text for a name, or None, got 3 for model"):
         into.load_state_dict(state, rename=lambda name: 3)
 
 
@@ -100,7 +100,7 @@ def test_weights_in_several_files(tmp_path):
         net.load_weights(index)
     for bad in ({}, [], {"weight_map": {"x": "../other.safetensors"}}, {"weight_map": {"x": 1}}, {"weight_map": 3}):
         index.write_text(json.dumps(bad))
-        with pytest.raises(ValueError, match="index.json is damaged"):
+        with pytest.raises(ValueError, match=r"index\.json is damaged"):
             net.load_weights(index)
     index.write_text(json.dumps({"weight_map": {"x": "absent.safetensors"}}))
     with pytest.raises(FileNotFoundError, match="absent"):
@@ -129,7 +129,7 @@ HEADERS = {
     "overlapping": '{"h":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"g":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}',
     "with a hole": '{"h":{"dtype":"F16","shape":[1],"data_offsets":[2,4]}}',
     "huge and empty": '{"h":{"dtype":"F32","shape":[0,4611686018427387904,4611686018427387904],"data_offsets":[0,0]}}',
-    "many axes": '{"h":{"dtype":"F32","shape":[%s],"data_offsets":[0,4]}}' % ",".join("1" * 99),
+    "many axes": '{"h":{"dtype":"F32","shape":[1' + 99 * ",1" + '],"data_offsets":[0,4]}}',
     "no offsets": '{"h":{"dtype":"F32","shape":[1],"data_offsets":["0",4]}}',
     "three offsets": '{"h":{"dtype":"F32","shape":[1],"data_offsets":[0,4,4]}}',
     "true": '{"h":{"dtype":"F32","shape":[true],"data_offsets":[0,4]}}',
@@ -155,7 +155,7 @@ def test_damaged_files_load_or_are_named(name, tmp_path):
     path, draw = tmp_path / name, random.Random(0)
     _net().save_weights(path)
     whole = path.read_bytes()
-    refused = 0
+    refused = []
     for _ in range(500):
         damaged = bytearray(whole)
         for _ in range(draw.choice([1, 1, 2, 5])):
@@ -164,6 +164,6 @@ def test_damaged_files_load_or_are_named(name, tmp_path):
         try:
             wg.data.load_tensors(path)
         except ValueError as error:
-            refused += 1
-            assert str(path) in str(error)
-    assert refused > 200
+            refused.append(str(error))
+    assert len(refused) > 200
+    assert all([str(path) in message for message in refused])
