@@ -208,13 +208,13 @@ class Variable:
         return wrap(self._array, None)
 
     def __copy__(self) -> Variable:
-        return Variable(self.data, self.name)
+        return _copied(self.data, self.name, self._node is not None)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
-        return Variable(self.data.copy(), self.name)
+        return _copied(self.data.copy(), self.name, self._node is not None)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Variable, (self.data, self.name)
+        return _copied, (self.data, self.name, self._node is not None)
 
     # ---- the graph ------------------------------------------------------------------------------------------
 
@@ -423,6 +423,13 @@ class Result(Variable):
 
 
 Result.__name__ = Result.__qualname__ = "Variable"
+
+
+def _copied(data: Any, name: str | None, tracked: bool) -> Variable:
+    """A leaf for a tracked Variable, untracked data for the like."""
+    v = Variable(data) if tracked else wrap(data, None)
+    v.name = name
+    return v
 
 
 def wrap(data: Any, node: Any) -> Variable:
