@@ -82,7 +82,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 
-    pieces = wg.data.sequences(n=1000, length=50, step=STEP, noise=NOISE, seed=args.seed)
+    pieces = wg.data.sequences(n=800, length=50, step=STEP, noise=NOISE, seed=args.seed)
     data = wg.data.ArrayDataset(*[a.astype(np.float32) for a in pieces.arrays])
     curve = np.cos(STEP * np.arange(SEEN + ALONE)).astype(np.float32)
     alone = {}

@@ -71,7 +71,7 @@ def main():
     x, y = wg.data.sine(n=100, noise=0.1, seed=args.seed).arrays
     models = {"plain descent": network(args.seed), "L-BFGS": network(args.seed)}
     plain, lbfgs = models.values()
-    descent = fit(plain, wg.optim.SGD(plain.parameters(), lr=0.2), x, y, args.gradients)
+    descent = fit(plain, wg.optim.SGD(plain.parameters(), lr=0.1), x, y, args.gradients)
     curvature = fit(
         lbfgs, wg.optim.LBFGS(lbfgs.parameters(), line_search_fn="strong_wolfe"), x, y, max(args.gradients // 100, 1)
     )
