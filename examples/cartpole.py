@@ -96,15 +96,6 @@ def learn(q, slow, opt, events):
     opt.step()
 
 
-def play(env, act):
-    """The return of one episode with this policy."""
-    state, over, total = env.reset(), False, 0.0
-    while not over:
-        state, reward, _, over = env.step(act(state))
-        total += reward
-    return total
-
-
 def best(q, state):
     with wg.no_grad():
         return int(np.argmax(q(state)))

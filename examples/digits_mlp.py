@@ -1,7 +1,7 @@
 """Handwritten digits, by a network with one hidden layer.
 
-The 1,797 images of 8 by 8 pixels come with the package. Two thirds of them are for learning; the rest is looked at once,
-at the end. The network has 64 inputs, 128 hidden numbers and 10 outputs, whose largest is the answer:
+The 1,797 images of 8 by 8 pixels come with the package. Two thirds of them are for learning; the rest is looked at
+once, at the end. The network has 64 inputs, 128 hidden numbers and 10 outputs, whose largest is the answer:
 
     logits = W2 relu(W1 x + b1) + b2        loss = -log softmax(logits)[label]
 

@@ -1,7 +1,7 @@
 """A network that was trained in PyTorch, used and trained on here, and given back.
 
 Layers have PyTorch's names and shapes, so a safetensors file is all that goes from one to the other. Where the modules
-of two programs have different names, `rename` says which is which. Nothing is unpickled: such a file holds numbers only.
+of two programs have different names, `rename` says which is which. Nothing is unpickled: such a file holds numbers.
 
     python examples/pytorch_weights.py        prints what each of them makes of the same images (needs PyTorch and
                                               safetensors)

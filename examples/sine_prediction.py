@@ -1,11 +1,11 @@
 """What comes next in a curve: two recurrent networks, Elman's RNN and an LSTM, learn to go on with a noisy sine.
 
 At each step a network sees one number of the curve and has to tell the next. It learns from pieces of 50 steps. In the
-test it sees 100 steps of a cosine, which it has never met at that phase, and then lives on its own answers: what it says
-is what it sees next. Errors feed on themselves there, so this is the harder task.
+test it sees 100 steps of a cosine, and then lives on its own answers for 100 more: what it says is what it sees next.
+Errors feed on themselves there, so this is the harder task.
 
-    python examples/sine_prediction.py        prints both errors of both networks; draws sine_prediction.png if matplotlib
-                                              is there
+    python examples/sine_prediction.py        prints both errors of both networks; draws sine_prediction.png if
+                                              matplotlib is there
 """
 
 from __future__ import annotations
