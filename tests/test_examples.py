@@ -23,7 +23,7 @@ LEARNING = {  # arguments; then what precedes a figure, and its bounds
     "digits_gan": ("--epochs 40", [("distance of drawings  to other digits", 0, 5), ("digits drawn: ", 6, 10)]),
     "digits_mlp": ("--epochs 15", [("test accuracy ", 97, 100)]),
     "digits_vae": ("--epochs 10", [(r"\n   10 +-\d+\.\d+ ", -180, -100)]),
-    "grad_cam": ("--epochs 4", [("test accuracy ", 60, 100), ("by Grad-CAM: ", 30, 100)]),
+    "grad_cam": ("--epochs 5", [("test accuracy ", 60, 100), ("by Grad-CAM: ", 30, 100)]),
     "pytorch_weights": ("", [("Wengert, trained on +test accuracy ", 96, 100), ("of outputs ", 0, 1e-5)]),
     "sine_prediction": ("--epochs 4", [(r"RNN +1,153 ", 0, 0.1), (r"LSTM +4,513 ", 0, 0.1)]),
     "sine_regression": ("--gradients 8000", [("L-BFGS +root mean square error.*: ", 0, 0.06)]),
