@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ class _Convolution(Module):
         self.weight: Any = None
         self.bias: Any = None
         self._kernel = sizes(kernel_size, self.axes, f"{type(self).__name__}: kernel_size")
-        self._start = bias, init.generator(rng), np.dtype(dtype)
+        self._biased, self._uniform = bias, partial(init.uniform, rng=init.generator(rng), dtype=np.dtype(dtype))
         if in_channels is not None:
             self.build(in_channels)
 
@@ -38,15 +39,15 @@ class _Convolution(Module):
 
     def build(self, in_channels: int) -> None:
         """Make the parameters, for inputs of so many channels."""
-        groups, out_channels, (bias, rng, dtype) = self.options["groups"], self.out_channels, self._start
+        groups, out_channels = self.options["groups"], self.out_channels
         if groups < 1 or in_channels % groups or out_channels % groups:
             raise ValueError(
                 f"{type(self).__name__}: {in_channels} channels to {out_channels} can't be divided into {groups} groups"
             )
         self.in_channels, shape = in_channels, self._shape(in_channels)
         bound = max(int(np.prod(shape[1:])), 1) ** -0.5
-        self.weight = Parameter(init.uniform(shape, -bound, bound, rng=rng, dtype=dtype))
-        self.bias = Parameter(init.uniform((out_channels,), -bound, bound, rng=rng, dtype=dtype)) if bias else None
+        self.weight = Parameter(self._uniform(shape, -bound, bound))
+        self.bias = Parameter(self._uniform((out_channels,), -bound, bound)) if self._biased else None
 
     def unready(self) -> str | None:
         if self.weight is not None:
