@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from weakref import ref
 
 import numpy as np
 from numpy import ndarray
 
 from ..recording import recording
-from ..variable import Variable, as_data, is_inexact, wrap
+from ..tree import leaves
+from ..variable import Variable, as_data, info_of, is_inexact, tick, wrap
 
 if TYPE_CHECKING:
     from .summary import Summary
@@ -98,9 +100,17 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         mode = recording()
-        if mode is True or mode is False or not hasattr(mode, "module"):
+        if mode is False:
             return self.forward(*args, **kwargs)
-        return mode.module(self, args, kwargs)
+        since = tick()
+        y = mode.module(self, args, kwargs) if hasattr(mode, "module") else self.forward(*args, **kwargs)
+        if isinstance(y, Variable):
+            _note_call(self, since, y)
+        else:
+            for part in leaves(y):
+                if isinstance(part, Variable):
+                    _note_call(self, since, part)
+        return y
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The result, from arrays and Variables."""
@@ -268,6 +278,14 @@ class Module:
         from .summary import summarise
 
         return summarise(self, input_shapes, dtype)
+
+
+def _note_call(module: Module, since: int, y: Variable) -> None:
+    """Leave on the node of a result which call gave it, and since when: what pictures collapse."""
+    n = y._node
+    if n is not None and n.serial > since:
+        info = info_of(n)
+        info.calls = (*info.calls, (since, type(module).__name__, ref(module)))
 
 
 _WRONG = ("missing", "unexpected", "mis-shaped")

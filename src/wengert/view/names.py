@@ -1,7 +1,10 @@
-"""Recorders that leave notes on nodes, for pictures to show: the user's line, and the scope of a call."""
+"""Names for pictures: Recorders that note the user's line and the scopes of a call on its nodes, and Modules' paths."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
+from operator import itemgetter
 from typing import Any
 
 from .. import reverse
@@ -28,11 +31,6 @@ class Notes(Recorder):
             info = info_of(n)
             info.line = info.line or line
         return young
-
-    def module(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """A call of an `nn.Module`, which is a scope of the module's name."""
-        with name_scope(type(module).__name__):
-            return module.forward(*args, **kwargs)
 
 
 class name_scope(Notes):
@@ -70,3 +68,45 @@ class name_scope(Notes):
         for n in young:  # the scopes outside have left their names already
             n.info.scope = (*n.info.scope, self._scope)
         return young
+
+
+Scope = tuple[tuple[str, int], ...]  # labels from the outside in, each with the tick at which it began
+
+
+def scopes(nodes: Sequence[Any]) -> tuple[dict[Any, Scope], dict[int, str]]:
+    """The scopes of nodes, and the paths of parameters by their serial numbers.
+
+    A call of a Module is a scope like a `name_scope`: it made what is behind its result and younger than its beginning.
+    Its label is the path from the outermost Module that is being called, such as `encoder.layers.0: Linear`.
+    """
+    results: dict[int, list[Any]] = {}
+    called: dict[int, tuple[str, Any]] = {}
+    for n in nodes:
+        for since, kind, module in getattr(getattr(n, "info", None), "calls", ()):
+            results.setdefault(since, []).append(n)
+            called[since] = kind, module()
+    inside: dict[Any, list[int]] = {}
+    for since in sorted(called):  # from the outside in
+        for n in reverse.history(results[since], since):
+            inside.setdefault(n, []).append(since)
+    paths: dict[int, dict[int, str]] = {}  # of each outermost Module: names by identity
+    parameters: dict[int, str] = {}
+    for root in {begun[0]: None for begun in inside.values()}:
+        kind, module = called[root]
+        if module is None:  # nobody holds it any more
+            continue
+        paths[root] = {id(m): name for name, m in module.named_modules()}
+        with suppress(RuntimeError):  # a part that was never called has no parameters yet
+            for name, p in module.named_parameters():
+                parameters.setdefault(p._serial, name)
+    found: dict[Any, Scope] = {}
+    for n in nodes:
+        scope = list(getattr(getattr(n, "info", None), "scope", ()))
+        begun = inside.get(n, ())
+        for since in begun:
+            kind, module = called[since]
+            path = paths.get(begun[0], {}).get(id(module), "")
+            scope.append((f"{path}: {kind}" if path else kind, since))
+        if scope:
+            found[n] = tuple(sorted(scope, key=itemgetter(1)))
+    return found, parameters

@@ -30,7 +30,7 @@ def print_graph(*outputs: Any, order: int = 0, max_lines: int = 200) -> None:
         >>> wg.print_graph(y)  # doctest: +ELLIPSIS
         1:  2.718281828459045 = sum(2)  grad 1.0
         2:  (2,) float64 = multiply(x, 3)
-        └─ x:  (2,) float64  grad [1. ..., 5.43656365...]
+        └─ x:  (2,) float64  grad [1.0, 5.43656365...]
         3:  (2,) float64 = exp(x)
     """
     print(tree_text(read(outputs, order), max_lines))
