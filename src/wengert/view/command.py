@@ -38,10 +38,17 @@ def run(args: argparse.Namespace) -> int:
 
     from .names import Notes
 
+    modules = []  # what the function makes is needed for the picture: parameters' names and values
+
+    class Keeping(Notes):
+        def module(self, module: Any, args: Any, kwargs: Any) -> Any:
+            modules.append(module)
+            return module.forward(*args, **kwargs)
+
     try:
         function = find(args.target)
         arguments = examples(function, args.shape, args.example)
-        with Notes():
+        with Keeping():
             y = function(*arguments)
             if all([isinstance(v, wg.Variable) and v.size == 1 for v in wg.tree.leaves(y)]) and not args.order:
                 for v in wg.tree.leaves(y):

@@ -26,7 +26,7 @@ from ..saved import Watching, unchanged
 from ..variable import UNHELD, Variable, as_cotangent, data_of, references
 from ..views import View
 from .formulas import Formula, formula_of
-from .names import scopes
+from .names import plain, scopes
 
 UNKNOWN: Any = object()  # in place of a constant that the call did not keep
 
@@ -140,7 +140,7 @@ def _read(found: Sequence[Variable], profile: Any) -> Graph:
     for y in found:
         if y._node is None:  # a constant: a picture of one value
             graph.outputs.append(len(graph.items))
-            graph.items.append(Value(0, y.name, -1, y._array, None, None, y.shape, y.dtype))
+            graph.items.append(Value(0, y.name and plain(y.name), -1, y._array, None, None, y.shape, y.dtype))
     for i in graph.outputs:
         graph.items[i].output = True  # type: ignore[union-attr]
     _note_flows(graph, places, nodes, tracked)
@@ -190,7 +190,8 @@ def _items(nodes: Sequence[Any], values: dict[Any, Any]) -> tuple[Graph, dict[An
             constants = [x if p is None else UNKNOWN for p, x in zip(n.parents, known, strict=True)]
             inputs = [-1 if p is None else places[p] for p in n.parents]
             line = getattr(info, "line", None)
-            call = Call(n.serial, name_of(n), inputs, constants, given=_given(n), line=line, scope=scope)
+            call = Call(n.serial, name_of(n), inputs, constants, given=plain(_given(n)), scope=scope)
+            call.line = line and plain(line)
             call.formula = formula_of(n)
             items.append(call)
         if n not in several:
@@ -203,7 +204,7 @@ def _items(nodes: Sequence[Any], values: dict[Any, Any]) -> tuple[Graph, dict[An
                 scope = items[creator].scope
             places[n] = len(items)
             name = getattr(info, "name", None) or parameters.get(n.serial)
-            shown = Value(n.serial, name, creator, z, grad, scope=scope)
+            shown = Value(n.serial, name and plain(name), creator, z, grad, scope=scope)
             if z is not None:
                 shown.shape, shown.dtype = z.shape, z.dtype
             items.append(shown)
@@ -213,10 +214,10 @@ def _items(nodes: Sequence[Any], values: dict[Any, Any]) -> tuple[Graph, dict[An
 def name_of(n: Any) -> str:
     """What a node's operation is called."""
     if isinstance(n, Operation):
-        return n.op.__name__
+        return plain(n.op.__name__)
     fn = n.function if isinstance(n, UsersCall) else n
     rules = getattr(fn, "_rules", None)  # of custom_rule
-    return str(rules.name) if rules is not None else type(fn).__name__
+    return plain(rules.name if rules is not None else type(fn).__name__)
 
 
 def _given(n: Any) -> str:

@@ -70,6 +70,11 @@ class name_scope(Notes):
         return young
 
 
+def plain(text: Any) -> str:
+    """Text without what is no character to look at: control characters, lone surrogates, changes of direction."""
+    return "".join([c if c.isprintable() or c in "\u200c\u200d" else " " if c.isspace() else "\ufffd" for c in str(text)])
+
+
 Scope = tuple[tuple[str, int], ...]  # labels from the outside in, each with the tick at which it began
 
 
@@ -101,12 +106,12 @@ def scopes(nodes: Sequence[Any]) -> tuple[dict[Any, Scope], dict[int, str]]:
                 parameters.setdefault(p._serial, name)
     found: dict[Any, Scope] = {}
     for n in nodes:
-        scope = list(getattr(getattr(n, "info", None), "scope", ()))
+        scope = [(plain(name), since) for name, since in getattr(getattr(n, "info", None), "scope", ())]
         begun = inside.get(n, ())
         for since in begun:
             kind, module = called[since]
             path = paths.get(begun[0], {}).get(id(module), "")
-            scope.append((f"{path}: {kind}" if path else kind, since))
+            scope.append((plain(f"{path}: {kind}" if path else kind), since))
         if scope:
             found[n] = tuple(sorted(scope, key=itemgetter(1)))
     return found, parameters

@@ -18,6 +18,7 @@ from .formulas import line_at
 from .graph import UNKNOWN, Call, Graph, Value, read
 from .groups import Group, group
 from .layout import item_width
+from .names import plain
 from .svg import kind_of
 from .values import shape_text, summary
 
@@ -114,12 +115,12 @@ def page_html(graph: Graph, groups: list[Group], title: str, language: str | Non
     room = ROOM * max(len(graph.items), 1_000)
     for whole, side in DETAILS[len(graph.items) > OPEN :]:
         text = json.dumps(page_data(graph, groups, whole, side), ensure_ascii=False, separators=(",", ":"))
-        data = base64.b64encode(zlib.compress(text.encode(), 9)).decode("ascii")
+        data = base64.b64encode(zlib.compress(text.encode("utf-8", "replace"), 9)).decode("ascii")
         if len(data) <= room:
             break
     parts = {
         "language": language or "",
-        "title": escape(title),
+        "title": escape(plain(title)),
         "style": (files / "page.css").read_text(encoding="utf-8"),
         "script": "".join([(files / name).read_text(encoding="utf-8") for name in SCRIPTS]),
         "data": data,
