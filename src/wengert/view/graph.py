@@ -186,8 +186,7 @@ def _items(nodes: Sequence[Any], values: dict[Any, Any]) -> tuple[Graph, dict[An
             creator = calls[n.p]
         elif n.parents:
             creator = calls[n] = len(items)
-            known = [UNKNOWN if x is None or isinstance(x, tuple) else x for x in (*n.saved()[1:],)]
-            constants = [x if p is None else UNKNOWN for p, x in zip(n.parents, known, strict=True)]
+            constants = _constants(n)
             inputs = [-1 if p is None else places[p] for p in n.parents]
             line = getattr(info, "line", None)
             call = Call(n.serial, name_of(n), inputs, constants, given=plain(_given(n)), scope=scope)
@@ -209,6 +208,16 @@ def _items(nodes: Sequence[Any], values: dict[Any, Any]) -> tuple[Graph, dict[An
                 shown.shape, shown.dtype = z.shape, z.dtype
             items.append(shown)
     return Graph(items, []), places
+
+
+def _constants(n: Any) -> list[Any]:
+    """Beside a node's parents: the constant there, which the rule or a Recorder kept, or UNKNOWN."""
+    noted = getattr(getattr(n, "info", None), "args", ()) or [None] * len(n.parents)
+    found = []
+    for p, x, y in zip(n.parents, n.saved()[1:], noted, strict=True):
+        x = y if x is None else x
+        found.append(UNKNOWN if p is not None or x is None or isinstance(x, tuple) else x)
+    return found
 
 
 def name_of(n: Any) -> str:
@@ -299,12 +308,9 @@ def _again(n: Any, values: dict[Any, Any]) -> Any:
     """The call made again; None where an operand is not known, or the call needs more than its operands."""
     if not isinstance(n, (Unary, Binary, Linear, General)):
         return None
-    operands = []
-    for p, x in zip(n.parents, n.saved()[1:], strict=True):
-        x = x if p is None else values.get(p)
-        if x is None or isinstance(x, tuple):
-            return None
-        operands.append(x)
+    operands = [c if p is None else values.get(p, UNKNOWN) for p, c in zip(n.parents, _constants(n), strict=True)]
+    if any([x is UNKNOWN for x in operands]):
+        return None
     try:
         z = n.op(*operands, *n.args, **n.kwargs)
     except Exception:
@@ -331,9 +337,15 @@ def _note_flows(graph: Graph, places: dict[Any, int], nodes: Sequence[Any], outp
         assert isinstance(shown, Value)
         if shown.shape is None:
             shown.shape, shown.dtype = g.shape, g.dtype
-        shown.flow = as_cotangent(g, shown.dtype) if isinstance(g, (ndarray, generic)) else None
+        shown.flow = _flow(g, shown)
     for n, ts in edges.items():
-        by_serial[n.serial].flows = ts
+        call = by_serial[n.serial]
+        call.flows = [None if i < 0 else _flow(t, items[i]) for i, t in zip(call.inputs, ts, strict=True)]
+
+
+def _flow(g: Any, x: Any) -> Any:
+    """What flows to x as an array of its dtype: what is complex on the way is real where x is."""
+    return as_cotangent(g, x.dtype) if isinstance(g, (ndarray, generic)) else None
 
 
 def _walk(nodes: Sequence[Any], outputs: Sequence[Variable], apply: Any) -> tuple[dict[Any, Any], dict[Any, Any]]:

@@ -7,22 +7,27 @@ from contextlib import suppress
 from operator import itemgetter
 from typing import Any
 
+import numpy as np
+
 from .. import reverse
 from ..observe import users_line
 from ..recording import Recorder
 from ..variable import Variable, info_of, tick
 
 
+_SMALL = 64  # elements of a constant up to which it is noted
+
+
 class Notes(Recorder):
-    """Notes the user's line of every call on its nodes, and the calls of Modules as scopes."""
+    """Notes the user's line of every call on its nodes, and small constants, which not every rule keeps."""
 
     def call(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         since = tick()
         result = self.run(op, args, kwargs)
-        self.note(result, since, users_line())
+        self.note(result, since, users_line(), args)
         return result
 
-    def note(self, result: Any, since: int, line: str) -> list[Any]:
+    def note(self, result: Any, since: int, line: str, args: tuple[Any, ...]) -> list[Any]:
         """Mark the nodes behind the result that are younger than `since`, and give them."""
         made = result if isinstance(result, tuple) else (result,)
         nodes = {v._node.serial: v._node for v in made if isinstance(v, Variable) and v._node is not None}
@@ -30,7 +35,16 @@ class Notes(Recorder):
         for n in young:
             info = info_of(n)
             info.line = info.line or line
+        if len(young) == 1 and len(args) == len(young[0].parents):  # no composition, and all operands in place
+            young[0].info.args = tuple([_constant(a) for a in args])
         return young
+
+
+def _constant(x: Any) -> Any:
+    """A copy of a number or a small array; None for anything else."""
+    if isinstance(x, (bool, int, float, complex, np.generic)):
+        return x
+    return x.copy() if isinstance(x, np.ndarray) and x.size <= _SMALL else None
 
 
 class name_scope(Notes):
@@ -63,8 +77,8 @@ class name_scope(Notes):
         self._scope = (self.name, tick())
         return super().__enter__()
 
-    def note(self, result: Any, since: int, line: str) -> list[Any]:
-        young = super().note(result, since, line)
+    def note(self, result: Any, since: int, line: str, args: tuple[Any, ...]) -> list[Any]:
+        young = super().note(result, since, line, args)
         for n in young:  # the scopes outside have left their names already
             n.info.scope = (*n.info.scope, self._scope)
         return young

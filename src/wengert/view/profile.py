@@ -67,7 +67,7 @@ class profile(Notes):
         result = self.run(op, args, kwargs)
         duration = perf_counter_ns() - start
         line = users_line()
-        nodes = self.note(result, since, line)
+        nodes = self.note(result, since, line, args)
         for n in nodes:
             self._lines[n.serial] = line
             self._costs.setdefault(n.serial, [0, 0])
