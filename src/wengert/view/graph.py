@@ -115,8 +115,10 @@ def read(outputs: Any, order: int = 0, profile: Any = None) -> Graph:
 
     Raises:
         TypeError: no Variables.
-        ValueError: `order` where the outputs do not depend on exactly one leaf.
+        ValueError: `order` where the outputs do not depend on exactly one leaf, or below 0.
     """
+    if not isinstance(order, int) or order < 0:
+        raise ValueError(f"order: expected 0, 1, 2, ..., got {order!r}")
     found = tree.leaves(outputs)
     for y in found:
         if not isinstance(y, Variable):
@@ -153,6 +155,8 @@ def _read(found: Sequence[Variable], profile: Any) -> Graph:
 def derivative(y: Variable, order: int) -> Variable:
     """The derivative of y, of this order, by the one leaf that it was computed from, with its graph.
 
+    One that does not depend on the leaf any more is a constant, and those after it are 0.
+
     Raises:
         ValueError: no leaf, or several.
     """
@@ -160,11 +164,10 @@ def derivative(y: Variable, order: int) -> Variable:
     if len(leaves) != 1:
         raise ValueError(f"order={order}: needs a Variable computed from one leaf, not from {len(leaves)}")
     for _ in range(order):
-        ones = Variable(np.ones(y.shape, y.dtype)).detach()
-        (g,) = reverse.pull([y._node], [ones], leaves, True)
-        if g is None or g._node is None:
-            raise ValueError(f"order={order}: a derivative on the way does not depend on the leaf any more: it is 0")
-        y = g
+        g = None
+        if y._node is not None:
+            (g,) = reverse.pull([y._node], [Variable(np.ones(y.shape, y.dtype)).detach()], leaves, True)
+        y = Variable(np.zeros(y.shape, y.dtype)).detach() if g is None else g
     return y
 
 

@@ -193,8 +193,8 @@ function fit(all = true) {
   const k = scaleOfAll();
   view = { k, x: (w - drawn.width * k) / 2, y: (h - drawn.height * k) / 2 };
   if (!all && k < LEGIBLE) {
-    const first = shown.reduce((a, b) => (b.y < a.y ? b : a));
-    view = { k: 0.9, x: w / 2 - first.x * 0.9, y: 20 };
+    const wide = Math.min(0.9, (w - 40) / drawn.width), first = shown.reduce((a, b) => (b.y < a.y ? b : a));
+    view = wide < LEGIBLE ? { k: 0.9, x: w / 2 - first.x * 0.9, y: 20 } : { k: wide, x: (w - drawn.width * wide) / 2, y: 20 };
   }
   look();
 }
