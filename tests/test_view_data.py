@@ -314,4 +314,6 @@ def test_summaries_of_large_arrays(shape, dtype, tmp_path):
         rows, columns, text = found["image"]
         assert len(base64.b64decode(text)) == rows * columns
         assert max(rows, columns) <= 32
-        assert base64.b64decode(text)[0] == 128 + round(127 * float(np.abs(array.flat[0]) if dtype is complex else array.flat[0]) / np.abs(good).max())
+        assert base64.b64decode(text)[0] == 128 + round(
+            127 * float(np.abs(array.flat[0]) if dtype is complex else array.flat[0]) / np.abs(good).max()
+        )

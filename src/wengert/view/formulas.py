@@ -26,8 +26,8 @@ _ROOT = Path(__file__).resolve().parents[1]
 class Formula:
     """`z = x * y`; for each input `gx = gz * y`; and where the rules stand, `file:line`.
 
-    In `forward`, `…` stands for the inputs and the other arguments of a call. `inputs` has their names, where each input
-    has a rule of its own.
+    In `forward`, `…` stands for the inputs and the other arguments of a call. `inputs` has their names, where each has
+    a rule of its own.
     """
 
     forward: str

@@ -14,7 +14,6 @@ from ..observe import users_line
 from ..recording import Recorder
 from ..variable import Variable, info_of, tick
 
-
 _SMALL = 64  # elements of a constant up to which it is noted
 
 
@@ -86,7 +85,9 @@ class name_scope(Notes):
 
 def plain(text: Any) -> str:
     """Text without what is no character to look at: control characters, lone surrogates, changes of direction."""
-    return "".join([c if c.isprintable() or c in "\u200c\u200d" else " " if c.isspace() else "\ufffd" for c in str(text)])
+    return "".join(
+        [c if c.isprintable() or c in "\u200c\u200d" else " " if c.isspace() else "\ufffd" for c in str(text)]
+    )
 
 
 Scope = tuple[tuple[str, int], ...]  # labels from the outside in, each with the tick at which it began
@@ -108,23 +109,20 @@ def scopes(nodes: Sequence[Any]) -> tuple[dict[Any, Scope], dict[int, str]]:
     for since in sorted(called):  # from the outside in
         for n in reverse.history(results[since], since):
             inside.setdefault(n, []).append(since)
-    paths: dict[int, dict[int, str]] = {}  # of each outermost Module: names by identity
+    paths: dict[int, dict[int, str]] = {}  # for each outermost Module, the names of its parts; by identity
     parameters: dict[int, str] = {}
-    for root in {begun[0]: None for begun in inside.values()}:
-        kind, module = called[root]
-        if module is None:  # nobody holds it any more
-            continue
-        paths[root] = {id(m): name for name, m in module.named_modules()}
+    for root in {id(m): m for m in [called[begun[0]][1] for begun in inside.values()] if m is not None}.values():
+        paths[id(root)] = {id(m): name for name, m in root.named_modules()}
         with suppress(RuntimeError):  # a part that was never called has no parameters yet
-            for name, p in module.named_parameters():
+            for name, p in root.named_parameters():
                 parameters.setdefault(p._serial, name)
     found: dict[Any, Scope] = {}
     for n in nodes:
         scope = [(plain(name), since) for name, since in getattr(getattr(n, "info", None), "scope", ())]
-        begun = inside.get(n, ())
+        begun = inside.get(n, [])
         for since in begun:
             kind, module = called[since]
-            path = paths.get(begun[0], {}).get(id(module), "")
+            path = paths.get(id(called[begun[0]][1]), {}).get(id(module))
             scope.append((plain(f"{path}: {kind}" if path else kind), since))
         if scope:
             found[n] = tuple(sorted(scope, key=itemgetter(1)))

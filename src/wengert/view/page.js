@@ -47,13 +47,14 @@ function draw() { // lay out what is visible; paint() makes the elements
   shown = [];
   items.forEach((item, i) => {
     const g = hiding(item);
-    if (g >= 0 && boxes.has(g)) return void (place_of[i] = boxes.get(g));
+    if (g >= 0 && (boxes.has(g) || item.creator === -1)) return; // a box stands where its first call does, not a leaf
     place_of[i] = shown.length;
     if (g >= 0) boxes.set(g, shown.length);
     const label = g < 0 ? item.label : groups[g].name, count = g < 0 ? "" : `  ·  ${groups[g].count}`;
     const width = g < 0 ? item.width : Math.max(60, textWidth(label + count) + 30);
     shown.push({ kind: g < 0 ? item.kind : "group", item: g < 0 ? i : -1, group: g, label: label + count, width });
   });
+  items.forEach((item, i) => { if (boxes.size) place_of[i] = boxes.get(hiding(item)) ?? place_of[i]; });
   const seen = new Set(), edges = [];
   items.forEach((_, i) => {
     for (const [a, b] of edgesOf(i)) {
