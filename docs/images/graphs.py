@@ -20,7 +20,7 @@ def first() -> Any:
         y = np.square(np.exp(np.square(x)))
     y.name = "y"
     y.backward()
-    return y
+    return [y]
 
 
 def network() -> Any:
@@ -32,12 +32,12 @@ def network() -> Any:
         loss = np.mean(np.square(net(x) - target))
     loss.name = "loss"
     loss.backward()
-    return loss, net  # which the page asks for names
+    return loss, net  # held, because the page asks it for names
 
 
 def tanh() -> Any:
     """tanh, of which the page draws the third derivative."""
-    return np.tanh(wg.Variable(1.0, "x"))
+    return [np.tanh(wg.Variable(1.0, "x"))]
 
 
 # name: graph, options of `wg.view`, the keys to press before the picture is taken
@@ -54,8 +54,7 @@ def draw(folder: Path) -> None:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for name, (graph, options, keys) in PICTURES.items():
             page = browser.new_page(viewport={"width": 1100, "height": 720}, locale="en-GB", reduced_motion="reduce")
-            made = graph()
-            y, _ = made if isinstance(made, tuple) else (made, None)
+            y, *held = graph()
             written = wg.view(y, path=Path(temporary) / "g.html", open_browser=False, **options)
             page.goto(written.path.as_uri())
             page.wait_for_selector("body[data-ready]")

@@ -39,6 +39,7 @@ function valueOf(v) {
 function imageOf(rows, columns, text) {
   const canvas = tag("canvas"), bytes = atob(text);
   canvas.width = columns; canvas.height = rows;
+  canvas.style.width = `${columns * Math.max(1, Math.floor(160 / Math.max(rows, columns)))}px`;
   const context = canvas.getContext("2d"), image = context.createImageData(columns, rows);
   for (let i = 0; i < bytes.length; i++) {
     const b = bytes.charCodeAt(i), t = (b - 128) / 127, fade = Math.round(245 * (1 - Math.abs(t)));

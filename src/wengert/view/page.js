@@ -1,7 +1,7 @@
 // The picture: what is visible, its drawing, and the view on it.
 const SVG = "http://www.w3.org/2000/svg", HEIGHT = 32;
 const LEGIBLE = 0.6; // the scale below which labels cannot be read
-const FEW = 300, MOST = 1500; // shapes up to which all have elements, and most that do at a time
+const FEW = 300, MOST = 700; // shapes up to which all have elements, and most that do at a time
 const $ = (id) => document.getElementById(id);
 let data, items, groups, members; // members[g]: the items in group g and in those inside it
 let collapsed; // groups that are shown as one box
