@@ -33,7 +33,7 @@ class Info:
         self.line: str | None = None  # recorded by debug() and other Recorders
         self.scope: tuple[tuple[str, int], ...] = ()  # the scopes of the call: see name_scope
         self.args: tuple[Any, ...] = ()  # what the call was given, where a Recorder noted it for pictures
-        self.calls: tuple[Any, ...] = ()  # the calls of Modules that gave this: see nn/module.py
+        self.calls: Any = None  # of Modules: see nn/module.py
         self.watched: tuple[Any, ...] = ()  # saved arrays that may be changed, with their fingerprints: see saved.py
 
 

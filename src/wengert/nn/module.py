@@ -10,6 +10,7 @@ class Net(wg.nn.Module):
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from weakref import ref
@@ -102,14 +103,22 @@ class Module:
         mode = recording()
         if mode is False:
             return self.forward(*args, **kwargs)
+        calls = _thread.calls
+        outermost = calls is None
+        if outermost:
+            _thread.calls = calls = []
         since = tick()
-        y = mode.module(self, args, kwargs) if hasattr(mode, "module") else self.forward(*args, **kwargs)
-        if isinstance(y, Variable):
-            _note_call(self, since, y)
-        else:
-            for part in leaves(y):
-                if isinstance(part, Variable):
-                    _note_call(self, since, part)
+        try:
+            if mode is True or not hasattr(mode, "module"):
+                y = self.forward(*args, **kwargs)
+            else:
+                y = mode.module(self, args, kwargs)
+        finally:
+            if outermost:
+                _thread.calls = None
+        calls.append((since, tick(), type(self), id(self)))
+        if outermost:
+            _leave(ref(self), calls, y, since)
         return y
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -280,12 +289,21 @@ class Module:
         return summarise(self, input_shapes, dtype)
 
 
-def _note_call(module: Module, since: int, y: Variable) -> None:
-    """Leave on the node of a result which call gave it, and since when: what pictures collapse."""
-    n = y._node
-    if n is not None and n.serial > since:
-        info = info_of(n)
-        info.calls = (*info.calls, (since, type(module).__name__, ref(module)))
+class _Thread(threading.local):
+    calls: Any = None  # the calls of Modules inside the outermost one that the thread is in
+
+
+_thread = _Thread()
+
+
+def _leave(module: Any, calls: list[Any], y: Any, since: int) -> None:
+    """Note on the nodes of a result which calls of Modules made it, for pictures.
+
+    Each is two ticks, between which its nodes were made, the class of the Module, and its identity.
+    """
+    for part in (y,) if isinstance(y, Variable) else leaves(y):
+        if isinstance(part, Variable) and (n := part._node) is not None and n.serial > since:
+            info_of(n).calls = module, calls
 
 
 _WRONG = ("missing", "unexpected", "mis-shaped")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from operator import itemgetter
@@ -99,31 +100,33 @@ def scopes(nodes: Sequence[Any]) -> tuple[dict[Any, Scope], dict[int, str]]:
     A call of a Module is a scope like a `name_scope`: it made what is behind its result and younger than its beginning.
     Its label is the path from the outermost Module that is being called, such as `encoder.layers.0: Linear`.
     """
-    results: dict[int, list[Any]] = {}
-    called: dict[int, tuple[str, Any]] = {}
+    results: dict[int, list[Any]] = {}  # of each outermost call
+    outermost: dict[int, tuple[Any, list[Any]]] = {}
     for n in nodes:
-        for since, kind, module in getattr(getattr(n, "info", None), "calls", ()):
-            results.setdefault(since, []).append(n)
-            called[since] = kind, module()
-    inside: dict[Any, list[int]] = {}
-    for since in sorted(called):  # from the outside in
-        for n in reverse.history(results[since], since):
-            inside.setdefault(n, []).append(since)
-    paths: dict[int, dict[int, str]] = {}  # for each outermost Module, the names of its parts; by identity
+        if (noted := getattr(getattr(n, "info", None), "calls", None)) is not None:
+            results.setdefault(id(noted[1]), []).append(n)
+            outermost[id(noted[1])] = noted[0](), sorted(noted[1])
+    modules: dict[Any, list[tuple[str, int]]] = {}
     parameters: dict[int, str] = {}
-    for root in {id(m): m for m in [called[begun[0]][1] for begun in inside.values()] if m is not None}.values():
-        paths[id(root)] = {id(m): name for name, m in root.named_modules()}
+    for key, (root, calls) in outermost.items():
+        paths = {} if root is None else {id(m): name for name, m in root.named_modules()}  # None: nobody holds it
         with suppress(RuntimeError):  # a part that was never called has no parameters yet
-            for name, p in root.named_parameters():
+            for name, p in () if root is None else root.named_parameters():
                 parameters.setdefault(p._serial, name)
+        begun: list[Any] = []
+        waiting = iter([*calls, (sys.maxsize,)])
+        call = next(waiting)
+        for n in reverse.history(results[key], calls[0][0]):
+            while call[0] < n.serial:
+                begun.append(call)
+                call = next(waiting)
+            begun = [c for c in begun if c[1] > n.serial]
+            for since, _, kind, i in begun:
+                path = f"{paths[i]}: " if paths.get(i) else ""
+                modules.setdefault(n, []).append((path + kind.__name__, since))
     found: dict[Any, Scope] = {}
     for n in nodes:
-        scope = [(plain(name), since) for name, since in getattr(getattr(n, "info", None), "scope", ())]
-        begun = inside.get(n, [])
-        for since in begun:
-            kind, module = called[since]
-            path = paths.get(id(called[begun[0]][1]), {}).get(id(module))
-            scope.append((plain(f"{path}: {kind}" if path else kind), since))
+        scope = [*getattr(getattr(n, "info", None), "scope", ()), *modules.get(n, [])]
         if scope:
-            found[n] = tuple(sorted(scope, key=itemgetter(1)))
+            found[n] = tuple([(plain(name), since) for name, since in sorted(scope, key=itemgetter(1))])
     return found, parameters
