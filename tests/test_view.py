@@ -306,8 +306,9 @@ def test_ten_thousand_nodes_as_text_and_pictures(capsys):
 
 def test_png(tmp_path):
     pytest.importorskip("matplotlib", reason="draws the PNG")
-    wg.to_png(np.sin(wg.Variable(1.0, "$x$")), path=tmp_path / "g.png")
-    assert (tmp_path / "g.png").read_bytes()[:4] == b"\x89PNG"
+    for name in ("$x$", "손실", "\U0001f600 \\ ${"):
+        wg.to_png(np.sin(wg.Variable(1.0, name)), path=tmp_path / "g.png")
+        assert (tmp_path / "g.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_what_is_no_variable():

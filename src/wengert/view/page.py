@@ -59,9 +59,13 @@ def view(
     a `backward()` from the outputs brings. It is one file that asks nothing of any network.
 
     Only what the graph knows is shown. The value of an intermediate result is there if a Variable is still held on it,
-    if a rule saved it, or if it can be computed again from such; under `wg.Tape()` all are kept. The user's lines are
-    there for what was computed in `wg.debug()`, `wg.profile()` or `wg.name_scope(...)`. Costs one backward pass, of
-    which nothing is left: no gradient changes, and the page keeps no array alive.
+    if a rule saved it, or if it can be computed again from such (or, and then the page says so, from leaves as they are
+    now); under `wg.Tape()` all are kept. The user's lines are there for what was computed in `wg.debug()`,
+    `wg.profile()` or `wg.name_scope(...)`. Calls of an `nn.Module` that is still held are groups, and its parameters
+    have names, by their paths in it. Arrays are shown whole up to 64 elements; in large graphs, up to fewer.
+
+    Costs one forward and one backward pass at most, of which nothing is left: no gradient changes, and the page keeps
+    no array alive. 1,000 nodes make at most 150 kB.
 
     Args:
         outputs: Variables, or containers of them.

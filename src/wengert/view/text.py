@@ -29,10 +29,10 @@ def print_graph(*outputs: Any, order: int = 0, max_lines: int = 200) -> None:
         >>> y = np.sum(x * np.exp(x))
         >>> y.backward()
         >>> wg.print_graph(y)  # doctest: +ELLIPSIS
-        1:  2.718281828459045 = sum(2)  grad 1.0
-        2:  (2,) float64 = multiply(x, 3)
+        #1:  2.718281828459045 = sum(#2)  grad 1.0
+        #2:  (2,) float64 = multiply(x, #3)
         └─ x:  (2,) float64  grad [1.0, 5.43656365...]
-        3:  (2,) float64 = exp(x)
+        #3:  (2,) float64 = exp(x)
     """
     print(tree_text(read(outputs, order), max_lines))
 
@@ -51,7 +51,7 @@ def tree_text(graph: Graph, max_lines: int = 200) -> str:
             if item.name is not None and item.name not in taken:
                 names[i] = item.name
             else:
-                names[i] = next(n for n in map(str, numbers) if n not in taken)
+                names[i] = next(n for n in map("#{}".format, numbers) if n not in taken)
             taken.add(names[i])
         return names[i]
 
