@@ -54,7 +54,7 @@ def draw(folder: Path) -> None:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for name, (graph, options, keys) in PICTURES.items():
             page = browser.new_page(viewport={"width": 1100, "height": 720}, locale="en-GB", reduced_motion="reduce")
-            y, *held = graph()
+            y, *_held = graph()
             written = wg.view(y, path=Path(temporary) / "g.html", open_browser=False, **options)
             page.goto(written.path.as_uri())
             page.wait_for_selector("body[data-ready]")

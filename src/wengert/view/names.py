@@ -48,10 +48,10 @@ def _constant(x: Any) -> Any:
 
 
 class name_scope(Notes):
-    """A context whose calls are drawn as one group, which can be collapsed. Scopes nest, also with calls of `nn.Module`,
-    which are groups without it.
+    """A context whose calls are drawn as one group, which can be collapsed.
 
-    It also notes the user's line of every call, and small constants. A call in it takes some microseconds longer.
+    Scopes nest, also with calls of an `nn.Module`, which are groups without it. The context also notes the user's line
+    of every call, and small constants. A call in it takes some microseconds longer.
 
     Args:
         name: the label of the group. Each `with` is a group of its own, also under the same name.

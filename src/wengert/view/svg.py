@@ -24,7 +24,8 @@ COLOURS = {  # fill, line
 }
 TEXT = "#1f2933"
 FONTS = (  # of matplotlib's pictures: the first that has a letter draws it
-    "DejaVu Sans", "Noto Sans KR", "Noto Sans CJK KR", "Noto Sans CJK JP", "NanumGothic", "Malgun Gothic", "AppleGothic",
+    "DejaVu Sans",
+    "Noto Sans KR", "Noto Sans CJK KR", "Noto Sans CJK JP", "NanumGothic", "Malgun Gothic", "AppleGothic",
 )  # fmt: skip
 FONT = "Inter, system-ui, 'Segoe UI', 'Noto Sans', 'Noto Sans CJK KR', sans-serif"
 
