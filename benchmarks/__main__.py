@@ -6,6 +6,7 @@ import os
 
 BENCHMARKS = {  # module of this package -> what it measures; a module has `add_options(parser)` and `run(options)`
     "overhead": "the cost of recording and walking the graph, beside hand-written NumPy and other libraries",
+    "view": "pages of graphs in a browser: size, time until usable, time of a frame",
 }
 
 

@@ -21,7 +21,7 @@ tick = itertools.count(1_000).__next__  # serial numbers order the graph; above 
 class Info:
     """What few nodes need: a gradient, a name, the handle, the user's line."""
 
-    __slots__ = ("creator", "grad", "handle", "inputs", "line", "name", "scope", "seed", "watched")
+    __slots__ = ("args", "calls", "creator", "grad", "handle", "inputs", "line", "name", "scope", "seed", "watched")
 
     def __init__(self) -> None:
         self.grad: Any = None  # what passes deposited or the user set
@@ -32,6 +32,8 @@ class Info:
         self.inputs: tuple[Variable, ...] = ()  # of such an instance
         self.line: str | None = None  # recorded by debug() and other Recorders
         self.scope: tuple[tuple[str, int], ...] = ()  # the scopes of the call: see name_scope
+        self.args: tuple[Any, ...] = ()  # what the call was given, where a Recorder noted it for pictures
+        self.calls: Any = None  # of Modules: see nn/module.py
         self.watched: tuple[Any, ...] = ()  # saved arrays that may be changed, with their fingerprints: see saved.py
 
 

@@ -10,15 +10,18 @@ class Net(wg.nn.Module):
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from weakref import ref
 
 import numpy as np
 from numpy import ndarray
 
 from ..recording import recording
-from ..variable import Variable, as_data, is_inexact, wrap
+from ..tree import leaves
+from ..variable import Variable, as_data, info_of, is_inexact, tick, wrap
 
 if TYPE_CHECKING:
     from .summary import Summary
@@ -102,9 +105,25 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         mode = recording()
-        if mode is True or mode is False or not hasattr(mode, "module"):
+        if mode is False:
             return self.forward(*args, **kwargs)
-        return mode.module(self, args, kwargs)
+        calls = _thread.calls
+        outermost = calls is None
+        if outermost:
+            _thread.calls = calls = []
+        since = tick()
+        try:
+            if mode is True or not hasattr(mode, "module"):
+                y = self.forward(*args, **kwargs)
+            else:
+                y = mode.module(self, args, kwargs)
+        finally:
+            if outermost:
+                _thread.calls = None
+        calls.append((since, tick(), type(self), id(self)))
+        if outermost:
+            _leave(ref(self), calls, y, since)
+        return y
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The result, from arrays and Variables."""
@@ -316,6 +335,23 @@ class Module:
         from .summary import summarise
 
         return summarise(self, input_shapes, dtype)
+
+
+class _Thread(threading.local):
+    calls: Any = None  # the calls of Modules inside the outermost one that the thread is in
+
+
+_thread = _Thread()
+
+
+def _leave(module: Any, calls: list[Any], y: Any, since: int) -> None:
+    """Note on the nodes of a result which calls of Modules made it, for pictures.
+
+    Each is two ticks, between which its nodes were made, the class of the Module, and its identity.
+    """
+    for part in (y,) if isinstance(y, Variable) else leaves(y):
+        if isinstance(part, Variable) and (n := part._node) is not None and n.serial > since:
+            info_of(n).calls = module, calls
 
 
 _WRONG = ("missing", "unexpected", "mis-shaped")
