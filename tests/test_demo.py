@@ -74,6 +74,10 @@ def test_demo_in_a_pipe_writes_a_png(tmp_path: Path) -> None:
     picture = tmp_path / "wengert-demo" / "tanh.png"
     assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     assert str(picture.relative_to(tmp_path)) in done.stdout
+    for name in ("first", "network"):
+        page = tmp_path / "wengert-demo" / f"{name}.html"
+        assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+        assert str(page.relative_to(tmp_path)) in done.stdout
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")

@@ -89,6 +89,30 @@ def test_lazy_layers():
     assert net[0].weight.shape == (3, 5)
 
 
+def test_lazy_channels():
+    net = nn.Sequential(
+        nn.Conv2d(None, 4, 3, padding=1, groups=2, rng=0), nn.BatchNorm(None), nn.ConvTranspose2d(None, 3, 2, rng=1)
+    )
+    same = nn.Sequential(
+        nn.Conv2d(2, 4, 3, padding=1, groups=2, rng=0), nn.BatchNorm(4), nn.ConvTranspose2d(4, 3, 2, rng=1)
+    )
+    with pytest.raises(RuntimeError, match=r"0 \(Conv2d\): in_channels is None until the first call"):
+        net.parameters()
+    assert "not built yet" in repr(net)
+    with pytest.raises(
+        ValueError, match=r"x is \(batch, channels, \*places\) with 2 axes of places, got shape \(2, 5, 5\)"
+    ):
+        net(IMAGE[0])
+    with pytest.raises(ValueError, match="3 channels to 4 can't be divided into 2 groups"):
+        net(np.zeros((1, 3, 5, 5)))
+    x = IMAGE.astype(np.float32)
+    np.testing.assert_array_equal(net(x).data, same(x).data)
+    assert repr(net) == repr(same)
+    assert net.state_dict().keys() == same.state_dict().keys()
+    with pytest.raises(ValueError, match=r"BatchNorm: x is \(batch, channels, ...\), got shape \(3,\)"):
+        nn.BatchNorm(None)(np.zeros(3))
+
+
 def test_what_is_refused():
     with pytest.raises(ValueError, match="not broadcast"):
         nn.mse_loss(np.zeros(3), np.zeros((3, 1)))

@@ -267,6 +267,12 @@ def test_copy_and_pickle_keep_the_data_and_drop_the_graph():
     for z in (copy.copy(y), copy.deepcopy(y), pickle.loads(pickle.dumps(y))):
         np.testing.assert_array_equal(z.data, [2.0, 4.0])
         assert z.creator is None
+    untracked = x.detach()
+    untracked.name = "u"
+    for z in (copy.copy(untracked), copy.deepcopy(untracked), pickle.loads(pickle.dumps(untracked))):
+        assert (z + 1.0).creator is None
+        assert z.name == "u"
+        np.testing.assert_array_equal(z, [1.0, 2.0])
     assert copy.deepcopy(x).name == "x"
     assert copy.deepcopy(x).data is not x.data
 

@@ -20,31 +20,30 @@ def first() -> Any:
         y = np.square(np.exp(np.square(x)))
     y.name = "y"
     y.backward()
-    return y
+    return [y]
 
 
 def network() -> Any:
-    """Three layers with shared weights."""
+    """Two layers and a loss, after backward. The page names layers and parameters by their paths in the network."""
     rng = np.random.default_rng(0)
-    x, w, b = (wg.Variable(rng.normal(size=s), n) for s, n in (((8, 6), "x"), ((6, 6), "w"), (6, "b")))
-    for _ in range(3):
-        with wg.name_scope("layer"):
-            x = np.tanh(x @ w + b)
-    y = np.mean(np.square(x))
-    y.name = "loss"
-    y.backward()
-    return y
+    net = wg.nn.Sequential(wg.nn.Linear(16, 12, rng=rng), wg.nn.tanh, wg.nn.Linear(12, 1, rng=rng))
+    x, target = rng.normal(size=(32, 16)), rng.normal(size=(32, 1))
+    with wg.debug():  # notes the line of every call
+        loss = np.mean(np.square(net(x) - target))
+    loss.name = "loss"
+    loss.backward()
+    return loss, net  # held, because the page asks it for names
 
 
 def tanh() -> Any:
     """tanh, of which the page draws the third derivative."""
-    return np.tanh(wg.Variable(1.0, "x"))
+    return [np.tanh(wg.Variable(1.0, "x"))]
 
 
 # name: graph, options of `wg.view`, the keys to press before the picture is taken
 PICTURES = {
     "graph-first": (first, {}, ["ArrowRight"] * 2),
-    "graph-network": (network, {}, ["d", *["ArrowRight"] * 14]),
+    "graph-network": (network, {}, ["ArrowRight"] * 12),
     "graph-tanh": (tanh, {"order": 3}, ["0"]),
 }
 
@@ -55,7 +54,8 @@ def draw(folder: Path) -> None:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for name, (graph, options, keys) in PICTURES.items():
             page = browser.new_page(viewport={"width": 1100, "height": 720}, locale="en-GB", reduced_motion="reduce")
-            written = wg.view(graph(), path=Path(temporary) / "g.html", open_browser=False, **options)
+            y, *_held = graph()
+            written = wg.view(y, path=Path(temporary) / "g.html", open_browser=False, **options)
             page.goto(written.path.as_uri())
             page.wait_for_selector("body[data-ready]")
             for key in keys:

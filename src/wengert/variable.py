@@ -21,7 +21,7 @@ tick = itertools.count(1_000).__next__  # serial numbers order the graph; above 
 class Info:
     """What few nodes need: a gradient, a name, the handle, the user's line."""
 
-    __slots__ = ("creator", "grad", "handle", "inputs", "line", "name", "scope", "seed", "watched")
+    __slots__ = ("args", "calls", "creator", "grad", "handle", "inputs", "line", "name", "scope", "seed", "watched")
 
     def __init__(self) -> None:
         self.grad: Any = None  # what passes deposited or the user set
@@ -32,6 +32,8 @@ class Info:
         self.inputs: tuple[Variable, ...] = ()  # of such an instance
         self.line: str | None = None  # recorded by debug() and other Recorders
         self.scope: tuple[tuple[str, int], ...] = ()  # the scopes of the call: see name_scope
+        self.args: tuple[Any, ...] = ()  # what the call was given, where a Recorder noted it for pictures
+        self.calls: Any = None  # of Modules: see nn/module.py
         self.watched: tuple[Any, ...] = ()  # saved arrays that may be changed, with their fingerprints: see saved.py
 
 
@@ -208,13 +210,13 @@ class Variable:
         return wrap(self._array, None)
 
     def __copy__(self) -> Variable:
-        return Variable(self.data, self.name)
+        return _copied(self.data, self.name, self._node is not None)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
-        return Variable(self.data.copy(), self.name)
+        return _copied(self.data.copy(), self.name, self._node is not None)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Variable, (self.data, self.name)
+        return _copied, (self.data, self.name, self._node is not None)
 
     # ---- the graph ------------------------------------------------------------------------------------------
 
@@ -423,6 +425,13 @@ class Result(Variable):
 
 
 Result.__name__ = Result.__qualname__ = "Variable"
+
+
+def _copied(data: Any, name: str | None, tracked: bool) -> Variable:
+    """A leaf for a tracked Variable, untracked data for the like."""
+    v = Variable(data) if tracked else wrap(data, None)
+    v.name = name
+    return v
 
 
 def wrap(data: Any, node: Any) -> Variable:

@@ -36,9 +36,11 @@ from .sets import (
 from .tensors import (
     load_npz as load_npz,
     load_safetensors as load_safetensors,
+    load_tensors as load_tensors,
     read_npz as read_npz,
     save_npz as save_npz,
     save_safetensors as save_safetensors,
+    save_tensors as save_tensors,
     written as written,
 )
 from .transforms import (

@@ -72,8 +72,8 @@ class Subset:
 
     Example:
         >>> odd = wg.data.Subset([10, 11, 12, 13], [1, 3])
-        >>> len(odd), odd[1]
-        (2, 13)
+        >>> len(odd), odd[1], odd.arrays
+        (2, 13, array([11, 13]))
     """
 
     def __init__(self, dataset: Any, indices: Any) -> None:
@@ -87,6 +87,11 @@ class Subset:
 
     def __getitem__(self, index: int) -> Any:
         return self.dataset[int(self.indices[index])]
+
+    @property
+    def arrays(self) -> Any:
+        """All items, stacked."""
+        return self.batch(np.arange(len(self)))
 
     def batch(self, indices: Any) -> Any:
         """Items, stacked."""

@@ -9,7 +9,6 @@ import os
 import struct
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -125,12 +124,14 @@ def load_safetensors(path: str | os.PathLike[str], metadata: bool = False) -> An
         try:
             header = json.loads(file.read(length))
             texts = header.pop("__metadata__", {})
-            entries = [(name, e["dtype"], tuple(e["shape"]), *e["data_offsets"]) for name, e in header.items()]
+            entries = [_entry(name, e) for name, e in header.items()]
+            if not all([isinstance(text, str) for text in texts.values()]):
+                raise TypeError("texts")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise ValueError(f"{path} is damaged: its header is not that of a safetensors file") from None
         content = np.fromfile(file, np.uint8)
     tensors, end = {}, 0
-    for name, kind, shape, start, stop in sorted(entries, key=lambda e: (e[3], e[4])):
+    for start, stop, name, kind, shape in sorted(entries):
         tensors[name] = _tensor(path, content, name, kind, shape, start, stop)
         if start != end:
             raise ValueError(f"{path} is damaged: {name!r} begins at byte {start}, expected {end}")
@@ -141,15 +142,27 @@ def load_safetensors(path: str | os.PathLike[str], metadata: bool = False) -> An
     return (found, texts) if metadata else found
 
 
-def _tensor(path: Any, content: ndarray, name: str, kind: Any, shape: Any, start: Any, stop: Any) -> ndarray:
-    if not all([isinstance(n, int) and n >= 0 for n in (*shape, start, stop)]) or stop > len(content):
+def _entry(name: str, entry: Any) -> tuple[int, int, str, str, tuple[int, ...]]:
+    """What the header says of one array; an error of any kind if it is not what it ought to be."""
+    start, stop = entry["data_offsets"]
+    kind, shape = entry["dtype"], tuple(entry["shape"])
+    if not isinstance(kind, str) or not all([type(n) is int and n >= 0 for n in (start, stop, *shape)]):
+        raise ValueError(name)
+    return start, stop, name, kind, shape
+
+
+def _tensor(path: Any, content: ndarray, name: str, kind: str, shape: Any, start: int, stop: int) -> ndarray:
+    if stop > len(content):
         raise ValueError(f"{path} is truncated or damaged: {name!r} lies at bytes {start} to {stop} of {len(content)}")
     if kind != "BF16" and kind not in _NAMES:
         raise ValueError(f"{path}: {name!r} has dtype {kind}, which NumPy does not have")
     dtype = np.dtype("<u2" if kind == "BF16" else _NAMES[kind])
     if stop - start != math.prod(shape) * dtype.itemsize:
         raise ValueError(f"{path} is damaged: {name!r} of {kind} {list(shape)} has {stop - start} bytes")
-    a = np.frombuffer(content[start:stop].tobytes(), dtype).reshape(shape)
+    try:
+        a = np.frombuffer(content[start:stop].tobytes(), dtype).reshape(shape)
+    except ValueError:  # more axes than NumPy has, or nothing times more than memory has
+        raise ValueError(f"{path}: {name!r} has shape {list(shape)}, which NumPy cannot have") from None
     if kind == "BF16":
         return (a.astype(np.uint32) << 16).view(np.float32)
     return a.astype(dtype.newbyteorder("="))
@@ -183,17 +196,69 @@ def load_npz(path: str | os.PathLike[str]) -> dict[str, ndarray]:
         >>> wg.data.load_npz(path)
         {'layer.weight': array([1., 1.])}
     """
-    try:
-        with open(path, "rb") as file:  # NumPy leaves a damaged file open that it has opened itself
+    with open(path, "rb") as file:  # NumPy leaves a damaged file open that it has opened itself
+        try:
             archive = np.load(file, allow_pickle=False)
             if isinstance(archive, ndarray):
                 raise ValueError("it holds one array; read it with np.load")
-            return {name: archive[name] for name in archive.files}
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is truncated, damaged or no npz file: {error}") from None
+            found = {name: archive[name] for name in archive.files}
+            if strange := [name for name, a in found.items() if not isinstance(a, ndarray)]:
+                raise ValueError(f"{strange[0]} is no array")
+            return found
+        except Exception as error:  # whatever the readers of zip, of deflate and of NumPy's headers come upon
+            raise ValueError(f"{path} is truncated, damaged or no npz file: {error}") from None
 
 
 read_npz = load_npz
+
+
+def save_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Any]) -> None:
+    """`save_safetensors` or `save_npz`, by the ending of the file's name.
+
+    Raises:
+        ValueError: another ending.
+    """
+    if Path(path).suffix == ".safetensors":  # other libraries want to be told whose layouts these are
+        save_safetensors(path, tensors, {"format": "pt"})
+    elif Path(path).suffix == ".npz":
+        save_npz(path, tensors)
+    else:
+        raise ValueError(f"save_tensors: the name has to end in .safetensors or .npz, got {path}")
+
+
+def load_tensors(path: str | os.PathLike[str]) -> dict[str, ndarray]:
+    """The dict of name to array of a file, by the ending of its name: .safetensors or .npz.
+
+    Of weights in several files, the name of their index, `model.safetensors.index.json`, stands for all.
+
+    Raises:
+        ValueError: another ending, or a file is truncated or damaged; the message names it.
+    """
+    if Path(path).suffix == ".safetensors":
+        return load_safetensors(path)
+    if Path(path).suffix == ".npz":
+        return load_npz(path)
+    if Path(path).name.endswith(".safetensors.index.json"):
+        return _load_shards(Path(path))
+    raise ValueError(
+        f"load_tensors: {path} ends in none of .safetensors, .npz and .safetensors.index.json. PyTorch's .pt, .pth and "
+        ".bin are pickles, which can run any code and are not read: there, safetensors.torch.save_model(model, path)"
+    )
+
+
+def _load_shards(path: Path) -> dict[str, ndarray]:
+    try:
+        places = dict(json.loads(path.read_bytes())["weight_map"])
+        if not all([isinstance(file, str) and Path(file).name == file for file in places.values()]):
+            raise ValueError("file names")
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ValueError(f"{path} is damaged, or no index of safetensors files beside it") from None
+    tensors: dict[str, ndarray] = {}
+    for file in sorted(set(places.values())):
+        tensors |= {name: a for name, a in load_safetensors(path.parent / file).items() if places.get(name) == file}
+    if missing := [name for name in places if name not in tensors]:
+        raise ValueError(f"{path} tells of {missing[0]!r}, which is not in {path.parent / places[missing[0]]}")
+    return {name: tensors[name] for name in places}
 
 
 def _arrays(what: str, tensors: Mapping[str, Any]) -> dict[str, ndarray]:

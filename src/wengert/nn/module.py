@@ -10,14 +10,18 @@ class Net(wg.nn.Module):
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from weakref import ref
 
 import numpy as np
 from numpy import ndarray
 
 from ..recording import recording
-from ..variable import Variable, as_data, is_inexact, wrap
+from ..tree import leaves
+from ..variable import Variable, as_data, info_of, is_inexact, tick, wrap
 
 if TYPE_CHECKING:
     from .summary import Summary
@@ -61,6 +65,9 @@ class Parameter(Variable):
         return Parameter, (self.data, self.name)
 
 
+Rename = Mapping[str, str | None] | Callable[[str], str | None] | None
+
+
 class Mismatch(NamedTuple):
     """What `load_state_dict` could not place: names, and for the mis-shaped a sentence each."""
 
@@ -98,9 +105,25 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         mode = recording()
-        if mode is True or mode is False or not hasattr(mode, "module"):
+        if mode is False:
             return self.forward(*args, **kwargs)
-        return mode.module(self, args, kwargs)
+        calls = _thread.calls
+        outermost = calls is None
+        if outermost:
+            _thread.calls = calls = []
+        since = tick()
+        try:
+            if mode is True or not hasattr(mode, "module"):
+                y = self.forward(*args, **kwargs)
+            else:
+                y = mode.module(self, args, kwargs)
+        finally:
+            if outermost:
+                _thread.calls = None
+        calls.append((since, tick(), type(self), id(self)))
+        if outermost:
+            _leave(ref(self), calls, y, since)
+        return y
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The result, from arrays and Variables."""
@@ -190,17 +213,20 @@ class Module:
         """Parameters and buffers by name, as copies: training on does not change them."""
         return {name: np.array(_array(x)) for name, x in [*self.named_parameters(), *self.named_buffers()]}
 
-    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> Mismatch:
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True, rename: Rename = None) -> Mismatch:
         """Set parameters and buffers in place, from arrays by name. They keep their dtypes.
 
         Args:
-            state: what `state_dict` gave; any mapping from names to arrays. A shared parameter goes by any of its
-                names.
+            state: what `state_dict` gave, PyTorch's too; any mapping from names to arrays. A shared parameter goes by
+                any of its names.
             strict: whether everything has to fit; otherwise what fits is loaded, and the rest is returned.
+            rename: this module's names for those of `state`: a dict of names, or of what they begin with up to a dot,
+                of which the longest counts (`{"fc": "head", "model": ""}`; "" is all); or a function of a name.
+                None for a name leaves it out.
 
         Raises:
             ValueError: strict, and names are missing, unexpected or of another shape or kind. All of them are listed,
-                and nothing is changed.
+                and nothing is changed. Or: rename gives one name to two, or has a name that `state` has not.
 
         Example:
             >>> layer = wg.nn.Linear(2, 3, rng=np.random.default_rng(0))
@@ -208,7 +234,48 @@ class Module:
             Traceback (most recent call last):
             ValueError: Linear.load_state_dict: nothing was loaded
               mis-shaped: weight is (3, 2), got (3, 3)
+            >>> layer.load_state_dict({"fc.weight": np.ones((3, 2)), "fc.bias": np.zeros(3)}, rename={"fc": ""})
+            Mismatch(missing=[], unexpected=[], misshaped=[])
         """
+        return self._load("load_state_dict", "", state, strict, rename)
+
+    def save_weights(self, path: str | PathLike[str]) -> None:
+        """Write `state_dict()` to a file, .safetensors or .npz. It is replaced whole, or not at all.
+
+        Raises:
+            ValueError: another ending.
+        """
+        from ..data.tensors import save_tensors
+
+        save_tensors(path, self.state_dict())
+
+    def load_weights(self, path: str | PathLike[str], strict: bool = True, rename: Rename = None) -> Mismatch:
+        """`load_state_dict` of a file: .safetensors, .npz, or the .safetensors.index.json of several files.
+
+        Layers have PyTorch's names and shapes, so that files of PyTorch's models (`safetensors.torch.save_model`) can
+        be loaded, and the other way round. Other kinds of floating-point numbers are converted. Nothing is unpickled.
+
+        Args:
+            strict, rename: see `load_state_dict`.
+
+        Raises:
+            ValueError: as `load_state_dict`; or the file is truncated, damaged or of another kind: it is named.
+
+        Example:
+            >>> import os, tempfile
+            >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+            >>> wg.nn.Sequential(wg.nn.Linear(2, 3, rng=0), wg.nn.Linear(3, 1, rng=1)).save_weights(path)
+            >>> layer = wg.nn.Linear(2, 3, rng=2)
+            >>> layer.load_weights(path, strict=False, rename={"0": ""}).unexpected
+            ['1.bias', '1.weight']
+        """
+        from ..data.tensors import load_tensors
+
+        return self._load("load_weights", f" from {path}", load_tensors(path), strict, rename)
+
+    def _load(self, method: str, source: str, state: Mapping[str, Any], strict: bool, rename: Rename) -> Mismatch:
+        if rename is not None:
+            state = _renamed(f"{type(self).__name__}.{method}", state, rename)
         names: dict[int, list[str]] = {}
         places: dict[int, Any] = {}
         for name, x in _everything(self, ready=True):
@@ -234,7 +301,7 @@ class Module:
                 fitting.append((target, values[0]))
         if strict and any(wrong):
             lines = [f"\n  {what}: {', '.join(found)}" for what, found in zip(_WRONG, wrong, strict=True) if found]
-            raise ValueError(f"{type(self).__name__}.load_state_dict: nothing was loaded{''.join(lines)}")
+            raise ValueError(f"{type(self).__name__}.{method}: nothing was loaded{source}{''.join(lines)}")
         for target, value in fitting:
             target[...] = value
         return wrong
@@ -270,7 +337,54 @@ class Module:
         return summarise(self, input_shapes, dtype)
 
 
+class _Thread(threading.local):
+    calls: Any = None  # the calls of Modules inside the outermost one that the thread is in
+
+
+_thread = _Thread()
+
+
+def _leave(module: Any, calls: list[Any], y: Any, since: int) -> None:
+    """Note on the nodes of a result which calls of Modules made it, for pictures.
+
+    Each is two ticks, between which its nodes were made, the class of the Module, and its identity.
+    """
+    for part in (y,) if isinstance(y, Variable) else leaves(y):
+        if isinstance(part, Variable) and (n := part._node) is not None and n.serial > since:
+            info_of(n).calls = module, calls
+
+
 _WRONG = ("missing", "unexpected", "mis-shaped")
+
+
+def _renamed(what: str, state: Mapping[str, Any], rename: Any) -> dict[str, Any]:
+    """A state under other names: see `Module.load_state_dict`."""
+    used: set[str] = set()
+
+    def mapped(name: str) -> Any:
+        keys = [key for key in rename if key in ("", name) or name.startswith(f"{key}.")]
+        used.update(keys)
+        if not keys:
+            return name
+        key = max(keys, key=len)
+        rest = name[len(key) :].removeprefix(".")
+        return rename[key] if not rest or rename[key] is None else _joined(rename[key], rest)
+
+    found: dict[str, Any] = {}
+    old: dict[str, str] = {}
+    for name, value in state.items():
+        new = mapped(name) if isinstance(rename, Mapping) else rename(name)
+        if not (new is None or isinstance(new, str)):
+            raise TypeError(f"{what}: rename gives a text for a name, or None, got {new!r} for {name}")
+        if new in found:
+            raise ValueError(f"{what}: rename makes {new} of both {old[new]} and {name}")
+        if new is not None:
+            found[new], old[new] = value, name
+    if isinstance(rename, Mapping) and (unused := [key for key in rename if key not in used]):
+        raise ValueError(
+            f"{what}: rename has {', '.join(map(repr, unused))}; there are {', '.join(state) or 'no names'}"
+        )
+    return found
 
 
 def _array(x: Any) -> Any:

@@ -165,7 +165,7 @@ class BatchNorm(Module):
     In training with the batch's own mean and variance, of which running means are kept; in eval mode with these.
 
     Args:
-        channels: the size of axis 1.
+        channels: the size of axis 1; None takes it from the first call.
         momentum: the weight of a batch in the running statistics; None for the mean of all batches.
         affine: whether to learn a weight and a bias for each channel.
         track: whether to keep running statistics; without them every batch is standardised by itself.
@@ -186,7 +186,7 @@ class BatchNorm(Module):
 
     def __init__(
         self,
-        channels: int,
+        channels: int | None,
         *,
         eps: float = 1e-5,
         momentum: float | None = 0.1,
@@ -195,16 +195,35 @@ class BatchNorm(Module):
         dtype: Any = np.float32,
     ) -> None:
         self.eps, self.momentum, self.channels = eps, momentum, channels
-        self.weight = Parameter(np.ones(channels, dtype)) if affine else None
-        self.bias = Parameter(np.zeros(channels, dtype)) if affine else None
-        self.running_mean: Any = np.zeros(channels, dtype) if track else None
-        self.running_var: Any = np.ones(channels, dtype) if track else None
-        self.num_batches_tracked: Any = np.zeros((), np.int64) if track else None
+        self.weight: Any = None
+        self.bias: Any = None
+        self.running_mean: Any = None
+        self.running_var: Any = None
+        self.num_batches_tracked: Any = None
+        self._start = affine, track, np.dtype(dtype)
+        if channels is not None:
+            self.build(channels)
+
+    def build(self, channels: int) -> None:
+        """Make parameters and buffers, for inputs of so many channels."""
+        self.channels, (affine, track, dtype) = channels, self._start
+        if affine:
+            self.weight, self.bias = Parameter(np.ones(channels, dtype)), Parameter(np.zeros(channels, dtype))
+        if track:
+            self.running_mean, self.running_var = np.zeros(channels, dtype), np.ones(channels, dtype)
+            self.num_batches_tracked = np.zeros((), np.int64)
+
+    def unready(self) -> str | None:
+        if self.channels is not None:
+            return None
+        return "channels is None until the first call: call the network once, or .build(size), before its parameters"
 
     def forward(self, x: Any) -> Any:
         shape = np.shape(data_of(x))
+        if self.channels is None and len(shape) > 1:
+            self.build(shape[1])
         if len(shape) < 2 or shape[1] != self.channels:
-            raise ValueError(f"BatchNorm: x is (batch, {self.channels}, ...), got shape {shape}")
+            raise ValueError(f"BatchNorm: x is (batch, {self.channels or 'channels'}, ...), got shape {shape}")
         axes = (0, *range(2, len(shape)))
         if self.training or self.running_mean is None:
             if int(np.prod(shape)) <= shape[1]:

@@ -63,8 +63,12 @@ class TransformerEncoderBlock(_Block):
         hidden: features inside the feed-forward part; by default four times as many.
         activation: a function.
         dropout: its probability, with numbers from `rng`.
-        norm_first: LayerNorm before each part (which trains without warm-up; Xiong et al., ICML 2020), or behind.
+        norm_first: LayerNorm before each part (which trains without warm-up; Xiong et al., ICML 2020); False for
+            behind the sum, as in the paper, and in PyTorch's layer unless it is told otherwise.
         rotary: whether the attention turns queries and keys by their positions.
+
+    Parameters have the names and shapes of PyTorch's `TransformerEncoderLayer`, whose defaults are hidden=2048,
+    dropout=0.1 and norm_first=False.
 
     Example:
         >>> block = wg.nn.TransformerEncoderBlock(8, 2, rng=np.random.default_rng(0))
@@ -125,7 +129,12 @@ def _stack(block: type[_Block], count: int, final_norm: bool, features: int, arg
 
 
 class TransformerEncoder(Module):
-    """`count` encoder blocks and a last LayerNorm. Other arguments as those of `TransformerEncoderBlock`."""
+    """`count` encoder blocks and a last LayerNorm. Other arguments as those of `TransformerEncoderBlock`.
+
+    Args:
+        count: the number of blocks.
+        final_norm: whether there is a last LayerNorm, which blocks with norm_first need.
+    """
 
     def __init__(self, count: int, features: int, *args: Any, final_norm: bool = True, **options: Any) -> None:
         self.layers, self.norm = _stack(TransformerEncoderBlock, count, final_norm, features, args, options)
@@ -138,7 +147,7 @@ class TransformerEncoder(Module):
 
 
 class TransformerDecoder(Module):
-    """`count` decoder blocks and a last LayerNorm. Other arguments as those of `TransformerDecoderBlock`."""
+    """`count` decoder blocks and a last LayerNorm. Arguments as those of `TransformerEncoder`."""
 
     def __init__(self, count: int, features: int, *args: Any, final_norm: bool = True, **options: Any) -> None:
         self.layers, self.norm = _stack(TransformerDecoderBlock, count, final_norm, features, args, options)

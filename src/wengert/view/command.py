@@ -6,6 +6,7 @@ import argparse
 import inspect
 import runpy
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ Runs a function of a file on Variables, and writes a page that draws its graph.
   wengert view model.py:f --example 'np.linspace(0, 1, 5), 2.0'
 
 Each --shape is one argument, of normal random numbers; () is a scalar.
---example gives all arguments, as Python writes them, with np for NumPy.
+--example gives all arguments, as Python writes them, with np for NumPy. What holds
+floating-point numbers becomes Variables, in lists and dicts too; integers stay, unless
+there is nothing else.
 Without either, every argument is the number 1.0."""
 
 
@@ -38,11 +41,18 @@ def run(args: argparse.Namespace) -> int:
 
     from .names import Notes
 
+    modules = []  # what the function makes is needed for the picture: parameters' names and values
+
+    class Keeping(Notes):
+        def module(self, module: Any, args: Any, kwargs: Any) -> Any:
+            modules.append(module)
+            return module.forward(*args, **kwargs)
+
     try:
         function = find(args.target)
         arguments = examples(function, args.shape, args.example)
-        with Notes():
-            y = function(*arguments)
+        with Keeping():
+            y = run_users(args.target, function, *arguments)
             if all([isinstance(v, wg.Variable) and v.size == 1 for v in wg.tree.leaves(y)]) and not args.order:
                 for v in wg.tree.leaves(y):
                     v.backward()
@@ -57,6 +67,18 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def run_users(what: str, f: Any, *args: Any, **kwargs: Any) -> Any:
+    """Call what the user wrote; if that fails, tell where, without the lines of Wengert that led to it."""
+    try:
+        return f(*args, **kwargs)
+    except Exception as error:
+        trace = error.__traceback__ and error.__traceback__.tb_next
+        while trace is not None and "runpy" in trace.tb_frame.f_code.co_filename:
+            trace = trace.tb_next
+        traceback.print_exception(error.with_traceback(trace))
+        raise Mistake(f"{what} failed: {type(error).__name__}: {error}") from None
+
+
 class Mistake(Exception):
     """Something in the command that the user can put right."""
 
@@ -69,7 +91,7 @@ def find(target: str) -> Any:
     if not Path(file).is_file():
         raise Mistake(f"there is no file {file}")
     sys.path.insert(0, str(Path(file).resolve().parent))
-    found = runpy.run_path(file, run_name=Path(file).stem)
+    found = run_users(file, runpy.run_path, file, run_name=Path(file).stem)
     function = found.get(name)
     if not callable(function):
         functions = [k for k, v in found.items() if inspect.isfunction(v) and v.__module__ == Path(file).stem]
@@ -81,6 +103,7 @@ def examples(function: Any, shapes: list[str] | None, expression: str | None) ->
     """The arguments as Variables, under the names of the parameters."""
     import numpy as np
 
+    from .. import tree
     from ..variable import Variable
 
     parameters = [p for p in inspect.signature(function).parameters.values() if p.default is p.empty]
@@ -92,6 +115,8 @@ def examples(function: Any, shapes: list[str] | None, expression: str | None) ->
         except Exception as error:
             raise Mistake(f"--example {expression!r}: {type(error).__name__}: {error}") from None
         values = list(found) if isinstance(found, tuple) else [found]
+        if all([isinstance(v, int) for v in tree.leaves(values)]):  # beside other numbers, an index or an axis
+            values = tree.map(float, values)
     elif shapes is not None:
         rng = np.random.default_rng(0)
         try:
@@ -100,6 +125,11 @@ def examples(function: Any, shapes: list[str] | None, expression: str | None) ->
             raise Mistake(f"--shape: expected whole numbers such as 4,3, got {' '.join(shapes)}") from None
     else:
         values = [1.0] * len(names)
-    names += [f"x{k}" for k in range(len(names), len(values))]
-    numeric = (float, np.ndarray, np.generic, complex)
-    return [Variable(v, name) if isinstance(v, numeric) else v for v, name in zip(values, names, strict=False)]
+    names = [*names, *[f"x{k}" for k in range(len(names), len(values))]][: len(values)]
+
+    def variable(v: Any, name: str | None = None) -> Any:
+        inexact = isinstance(v, (float, complex)) or getattr(v, "dtype", np.dtype(int)).kind in "fc"
+        return Variable(v, name) if inexact else v
+
+    inside = [tree.map(variable, v) if isinstance(v, (list, tuple, dict)) else v for v in values]
+    return [variable(v, name) for v, name in zip(inside, names, strict=True)]

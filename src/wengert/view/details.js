@@ -22,7 +22,7 @@ function row(...parts) {
 
 // A value as text, or as figures, a histogram and an image.
 function valueOf(v) {
-  if (typeof v === "string") return tag("pre", v);
+  if (typeof v === "string") return tag("pre", v, "array");
   const box = tag("div"), figures = tag("div", undefined, "figures");
   for (const key of ["min", "mean", "max", "bad"])
     if (v[key] !== undefined && v[key] !== null && !(key === "bad" && v.bad === 0)) figures.append(tag("span", say[key], "soft"), tag("span", Number(v[key].toPrecision(7))));
@@ -39,6 +39,7 @@ function valueOf(v) {
 function imageOf(rows, columns, text) {
   const canvas = tag("canvas"), bytes = atob(text);
   canvas.width = columns; canvas.height = rows;
+  canvas.style.width = `${columns * Math.max(1, Math.floor(160 / Math.max(rows, columns)))}px`;
   const context = canvas.getContext("2d"), image = context.createImageData(columns, rows);
   for (let i = 0; i < bytes.length; i++) {
     const b = bytes.charCodeAt(i), t = (b - 128) / 127, fade = Math.round(245 * (1 - Math.abs(t)));
@@ -49,30 +50,35 @@ function imageOf(rows, columns, text) {
 }
 
 const gradOf = (v) => (v.grad === true ? v.flow : v.grad);
-const nameOf = (v) => v.name ?? (v.label === "scalar" ? "·" : v.label);
+const nameOf = (v) => v.name ?? v.label;
+
+const valueParts = (v, again) => (v === undefined ? [tag("div", say.lost, "soft")] : [valueOf(v), ...(again ? [tag("div", say.again, "soft note")] : [])]);
 
 function valueRow(name, i, v) { // one that flows in or out
   const text = i >= 0 ? `${name} = ${nameOf(items[i])}` : `${name}: ${say.constant}`;
   const head = i >= 0 ? link(text, () => pick(i)) : tag("span", text, "soft");
-  return row(head, ...(i >= 0 ? [" ", tag("span", `${items[i].dtype} ${items[i].shape}`, "soft")] : []), v === undefined ? tag("div", say.lost, "soft") : valueOf(v));
-}
-
-function operands(call) {
-  const named = /\((x, y|x)\)| (x) .* (y)$/.test(formulaOf(call)?.forward ?? "");
-  return call.inputs.map((_, k) => (named && call.inputs.length <= 2 ? "xy"[k] : `x${k}`));
+  return row(head, ...(i >= 0 ? [" ", tag("span", `${items[i].dtype} ${items[i].shape}`, "soft")] : []), ...valueParts(v, items[i]?.again));
 }
 
 const formulaOf = (call) => data.formulas[call.formula];
-const resultOf = (call) => (call.inputs.length === 2 ? "z" : "y");
+const resultOf = (call) => formulaOf(call)?.result ?? "y";
+
+function operands(call) { // as the formula names them
+  const named = formulaOf(call)?.inputs ?? [];
+  if (named.length === call.inputs.length) return named;
+  return call.inputs.length === 1 ? ["x"] : call.inputs.map((_, k) => `x${k}`);
+}
+
+const lineParts = (at) => [...(data.lines[at] ? [tag("pre", data.lines[at])] : []), tag("code", at, "soft")];
 
 function callParts(call, phase) {
   const parts = [], names = operands(call), result = resultOf(call), formula = formulaOf(call);
   if (formula) {
     parts.push(tag("h3", say.formula));
-    if (phase !== "backward") parts.push(tag("pre", formula.forward));
+    if (phase !== "backward") parts.push(tag("pre", formula.forward.replace("…", () => [...names, call.given].filter(Boolean).join(", "))));
     if (phase !== "forward" && formula.backward.length) parts.push(tag("pre", formula.backward.join("\n")));
   }
-  if (call.given) parts.push(tag("h3", say.given), tag("pre", call.given));
+  if (call.given && !formula?.forward.includes("…")) parts.push(tag("h3", say.given), tag("pre", call.given));
   if (phase !== "backward") {
     parts.push(tag("h3", say.reads), ...call.inputs.map((i, k) => valueRow(names[k], i, i >= 0 ? items[i].value : call.constants[k])));
     parts.push(tag("h3", say.makes), ...call.outputs.map((i) => valueRow(result, i, items[i].value)));
@@ -81,8 +87,8 @@ function callParts(call, phase) {
     parts.push(tag("h3", say.makes));
     call.inputs.forEach((i, k) => { if (i >= 0) parts.push(flowRow(`g${names[k]}`, i, call.flows?.[k] === true ? items[i].flow : call.flows?.[k])); });
   }
-  if (formula) for (const source of new Set(formula.sources)) parts.push(tag("h3", say.rule), tag("code", source));
-  parts.push(tag("h3", say.line), call.line ? tag("code", call.line) : tag("span", say.noLine, "soft"));
+  if (formula) for (const source of new Set(formula.sources)) parts.push(tag("h3", say.rule), ...lineParts(source));
+  parts.push(tag("h3", say.line), ...(call.line ? lineParts(call.line) : [tag("span", say.noLine, "soft")]));
   if (call.cost) parts.push(tag("h3", say.cost), tag("span", `${say.forward} ${call.cost[0] / 1e3} µs, ${say.backward} ${call.cost[1] / 1e3} µs`));
   return parts;
 }
@@ -101,7 +107,7 @@ function showItem(i) {
   const item = items[i];
   if (item.kind === "call") return [tag("h2", item.name), ...callParts(item), ...inside(item)];
   const grad = gradOf(item), parts = [tag("h2", item.name ?? item.label), tag("div", `${item.dtype} ${item.shape}`, "soft")];
-  parts.push(tag("h3", say.value), item.value === undefined ? tag("span", say.lost, "soft") : valueOf(item.value));
+  parts.push(tag("h3", say.value), ...valueParts(item.value, item.again));
   const shownGrad = tag("div");
   shownGrad.id = "grad";
   shownGrad.append(grad === undefined ? tag("span", say.none, "soft") : valueOf(grad));

@@ -47,7 +47,7 @@ def to_dot(*outputs: Any, path: str | Path | None = None, order: int = 0) -> str
 
 
 def _quoted(text: str) -> str:
-    return json.dumps(text.replace("\n", " "), ensure_ascii=False)
+    return json.dumps(text, ensure_ascii=False)
 
 
 def to_mermaid(*outputs: Any, path: str | Path | None = None, order: int = 0) -> str:
@@ -85,8 +85,8 @@ def to_mermaid(*outputs: Any, path: str | Path | None = None, order: int = 0) ->
 
 
 def _entities(text: str) -> str:
-    """Everything that Mermaid or HTML could read as its own, by number."""
-    return re.sub(r"[^\w .,()+×…-]", lambda c: f"#{ord(c[0])};", text)
+    """Everything that Mermaid, HTML or Markdown (`1. `, `- `) could read as its own, by number."""
+    return re.sub(r"[^\w .,()+×…-]|[.+-](?=\s)", lambda c: f"#{ord(c[0])};", text)
 
 
 def _written(text: str, path: str | Path | None) -> str:

@@ -8,21 +8,31 @@ import inspect
 import linecache
 import textwrap
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ..function import Call as UsersCall
 from ..operation import Binary, Operation, Unary
 
 _INFIX = {
-    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**", "matmul": "@", "remainder": "%",
+    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**", "pow_operator": "**", "matmul": "@",
+    "remainder": "%",
 }  # fmt: skip
+_MOST_LINES = 20  # of a rule that is longer than a formula
+_ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(slots=True)
 class Formula:
-    """`z = x * y`; for each input `gx = gz * y`; and where the rules stand, `file:line`."""
+    """`z = x * y`; for each input `gx = gz * y`; and where the rules stand, `file:line`.
+
+    In `forward`, `…` stands for the inputs and the other arguments of a call. `inputs` has their names, where each has
+    a rule of its own.
+    """
 
     forward: str
+    result: str = "y"
+    inputs: list[str] = field(default_factory=list)
     backward: list[str] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
 
@@ -38,34 +48,56 @@ def formula_of(n: Any) -> Formula:
 
 @functools.cache
 def _of_operation(cls: Any) -> Formula:
-    op = cls.op.__name__
-    names = ["x"] if issubclass(cls, Unary) else ["x", "y"] if issubclass(cls, Binary) else []
-    result = "z" if len(names) == 2 else "y"
-    written = f" {_INFIX[op]} ".join(names) if op in _INFIX and names else f"{op}({', '.join(names or ['x, ...'])})"
-    found = Formula(f"{result} = {written}")
-    pulls = cls.pulls if isinstance(cls.pulls, (tuple, list)) else (getattr(cls.pulls, "rule", None),)
-    for rule in pulls:
+    op, own = cls.op.__name__, isinstance(cls.pulls, (tuple, list))
+    pulls = cls.pulls if own else (getattr(cls.pulls, "rule", None),)
+    result = "z" if own and len(pulls) == 2 else "y"
+    simple = ["x", "y"][: len(pulls)] if issubclass(cls, (Unary, Binary)) else []
+    written = f" {_INFIX[op]} ".join(simple) if op in _INFIX and simple else f"{op}({', '.join(simple) or '…'})"
+    found = Formula(f"{result} = {written}", result)
+    for i, rule in enumerate(pulls):
         code = getattr(rule, "__code__", None)
-        if code is None:
-            continue
-        parsed = _find(code)
-        found.sources.append(f"{code.co_filename}:{code.co_firstlineno if parsed is None else parsed.lineno}")
+        parsed = None if code is None else _find(code)
+        if code is not None:
+            found.sources.append(_place(code.co_filename, code.co_firstlineno if parsed is None else parsed.lineno))
         if parsed is not None:
-            found.backward.append(_derivative(parsed, result, len(found.backward), len(names)))
+            params = [a.arg.lstrip("_") for a in parsed.args.args]
+            if params[:1] == ["i"] and not simple:  # one rule for all inputs
+                params = params[1:]
+            name = params[2 + i].removesuffix("_shape") if 2 + i < len(params) else "x"
+            found.inputs.append(name)
+            found.backward.append(_derivative(parsed, params, result, name))
+    if len(found.inputs) != len(pulls) or not own:
+        found.inputs = []
+    if op == "matmul":
+        found.forward = "z = x @ y"
     return found
 
 
-def _derivative(rule: Any, result: str, i: int, count: int) -> str:
-    """`gx = gz * y` from `lambda g, _z, _x, y: g * y`; the rule's name where it is more than a formula."""
-    params = [a.arg.lstrip("_") for a in rule.args.args]
-    if count == 0 and params[:1] == ["i"]:  # one rule for all inputs
-        params = params[1:]
-    of = params[2 + i].removesuffix("_shape") if 2 + i < len(params) else "x"
+def _place(file: str, line: int) -> str:
+    """`file:line`, from the package on where the file belongs to it."""
+    return f"{Path(file).relative_to(_ROOT.parent).as_posix() if Path(file).is_relative_to(_ROOT) else file}:{line}"
+
+
+def line_at(place: str) -> str:
+    """The text of a line that is given as `file:line`; empty where there is none."""
+    file, _, number = place.rpartition(":")
+    if not number.isdigit():
+        return ""
+    full = _ROOT.parent / file if file.startswith(f"{_ROOT.name}/") else file
+    return linecache.getline(str(full), int(number)).strip()[:200]
+
+
+def _derivative(rule: Any, params: list[str], result: str, of: str) -> str:
+    """`gx = gz * y` from `lambda g, _z, _x, y: g * y`; the rule's lines where it is more than a formula."""
     body = rule.body
     if isinstance(rule, ast.FunctionDef):
         steps = [s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
         if len(steps) != 1 or not isinstance(steps[0], ast.Return) or steps[0].value is None:
-            return f"g{of} = {rule.name}(g{result}, ...)"
+            for a in [*rule.args.args, *rule.args.kwonlyargs, rule.args.vararg, rule.args.kwarg]:
+                if a is not None:
+                    a.annotation = None
+            rule.body, rule.returns, rule.decorator_list = steps, None, []
+            return "\n".join(ast.unparse(rule).splitlines()[:_MOST_LINES])
         body = steps[0].value
     names = dict(zip(params[:2], (f"g{result}", result), strict=False))
     return f"g{of} = {ast.unparse(_Renamed(names).visit(body))}"
@@ -113,7 +145,7 @@ def _find(code: Any) -> Any:
 @functools.lru_cache(256)
 def _of_function(cls: type) -> Formula:
     """A user's Function, whose `backward` is shown as it is written."""
-    found = Formula(f"y = {cls.__name__}(x)")
+    found = Formula(f"y = {cls.__name__}(…)")
     code = getattr(getattr(cls, "backward", None), "__code__", None)
     if code is None:
         return found
@@ -122,6 +154,6 @@ def _of_function(cls: type) -> Formula:
     if not below:
         return found
     lines = inspect.getblock(below)
-    found.backward.append(textwrap.dedent("".join(lines[:20])).rstrip())
-    found.sources.append(f"{file}:{number}")
+    found.backward.append(textwrap.dedent("".join(lines[:_MOST_LINES])).rstrip())
+    found.sources.append(_place(file, number))
     return found

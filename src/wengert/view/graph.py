@@ -1,8 +1,9 @@
 """What is in a graph, as plain data: items (variables and calls) with their links, values and what flows back.
 
 Everything is read from the nodes. The value of an intermediate result is the one that a Variable still holds, or that a
-rule saved; where neither is, it is computed again from operands that are known as they were at the call. Nothing is
-left in the graph: no gradient changes, and the result holds arrays and text, not nodes.
+rule saved; where neither is, it is computed again: from operands that are known as they were at the call, else from
+leaves as they are now, unless those give another result than one that is known. Nothing is left in the graph: no
+gradient changes, and the result holds arrays and text, not nodes.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from ..saved import Watching, unchanged
 from ..variable import UNHELD, Variable, as_cotangent, data_of, references
 from ..views import View
 from .formulas import Formula, formula_of
+from .names import plain, scopes
 
 UNKNOWN: Any = object()  # in place of a constant that the call did not keep
 
@@ -42,6 +44,7 @@ class Value:
     shape: tuple[int, ...] | None = None
     dtype: Any = None
     output: bool = False
+    again: bool = False  # the value was computed again from leaves as they are now
     scope: tuple[tuple[str, int], ...] = ()
     group: int = -1
 
@@ -49,7 +52,9 @@ class Value:
     def label(self) -> str:
         """A few characters for the picture: the name, else a number, else the shape."""
         if self.name:
-            return self.name if len(self.name) <= 20 else self.name[:19] + "…"
+            if len(self.name) <= 20:
+                return self.name
+            return "…" + self.name[-19:] if "." in self.name else self.name[:19] + "…"  # the end of a path tells more
         if self.value is not None and np.size(self.value) == 1 and np.ndim(self.value) == 0:
             return short(self.value)
         return "?" if self.shape is None else "×".join(map(str, self.shape)) or "scalar"
@@ -77,8 +82,9 @@ class Call:
         """The name, with a constant operand or other arguments where they are short."""
         pairs = zip(self.inputs, self.constants, strict=True)
         known = [short(c) for i, c in pairs if i < 0 and c is not UNKNOWN and np.ndim(c) == 0]
-        text = " ".join([self.name, *known[:1]] if self.given == "" else [self.name, self.given])
-        return text if len(text) <= 24 else self.name if len(self.name) <= 24 else self.name[:23] + "…"
+        name = "power" if self.name == "pow_operator" else self.name
+        text = " ".join([name, *known[:1]] if self.given == "" else [name, self.given])
+        return text if len(text) <= 24 else name if len(name) <= 24 else name[:23] + "…"
 
 
 @dataclass(slots=True)
@@ -109,8 +115,10 @@ def read(outputs: Any, order: int = 0, profile: Any = None) -> Graph:
 
     Raises:
         TypeError: no Variables.
-        ValueError: `order` where the outputs do not depend on exactly one leaf.
+        ValueError: `order` where the outputs do not depend on exactly one leaf, or below 0.
     """
+    if not isinstance(order, int) or order < 0:
+        raise ValueError(f"order: expected 0, 1, 2, ..., got {order!r}")
     found = tree.leaves(outputs)
     for y in found:
         if not isinstance(y, Variable):
@@ -126,12 +134,15 @@ def _read(found: Sequence[Variable], profile: Any) -> Graph:
     """The graph behind some Variables."""
     tracked = list({y._node.serial: y for y in found if y._node is not None}.values())
     nodes = reverse.history([y._node for y in tracked])
-    graph, places = _items(nodes, _values(nodes))
+    values, again = _values(nodes)
+    graph, places = _items(nodes, values)
+    for n in again:
+        graph.items[places[n]].again = True  # type: ignore[union-attr]
     graph.outputs = [places[y._node] for y in tracked]
     for y in found:
         if y._node is None:  # a constant: a picture of one value
             graph.outputs.append(len(graph.items))
-            graph.items.append(Value(0, y.name, -1, y._array, None, None, y.shape, y.dtype))
+            graph.items.append(Value(0, y.name and plain(y.name), -1, y._array, None, None, y.shape, y.dtype))
     for i in graph.outputs:
         graph.items[i].output = True  # type: ignore[union-attr]
     _note_flows(graph, places, nodes, tracked)
@@ -144,6 +155,8 @@ def _read(found: Sequence[Variable], profile: Any) -> Graph:
 def derivative(y: Variable, order: int) -> Variable:
     """The derivative of y, of this order, by the one leaf that it was computed from, with its graph.
 
+    One that does not depend on the leaf any more is a constant, and those after it are 0.
+
     Raises:
         ValueError: no leaf, or several.
     """
@@ -151,11 +164,10 @@ def derivative(y: Variable, order: int) -> Variable:
     if len(leaves) != 1:
         raise ValueError(f"order={order}: needs a Variable computed from one leaf, not from {len(leaves)}")
     for _ in range(order):
-        ones = Variable(np.ones(y.shape, y.dtype)).detach()
-        (g,) = reverse.pull([y._node], [ones], leaves, True)
-        if g is None or g._node is None:
-            raise ValueError(f"order={order}: a derivative on the way does not depend on the leaf any more: it is 0")
-        y = g
+        g = None
+        if y._node is not None:
+            (g,) = reverse.pull([y._node], [Variable(np.ones(y.shape, y.dtype)).detach()], leaves, True)
+        y = Variable(np.zeros(y.shape, y.dtype)).detach() if g is None else g
     return y
 
 
@@ -168,19 +180,20 @@ def _items(nodes: Sequence[Any], values: dict[Any, Any]) -> tuple[Graph, dict[An
     places: dict[Any, int] = {}
     calls: dict[Any, int] = {}
     several = {n.p for n in nodes if isinstance(n, Pick)}
+    scoped, parameters = scopes(nodes)
     for n in nodes:
         creator = -1
         info = getattr(n, "info", None)
-        scope = getattr(info, "scope", ())
+        scope = scoped.get(n, ())
         if isinstance(n, Pick):
             creator = calls[n.p]
         elif n.parents:
             creator = calls[n] = len(items)
-            known = [UNKNOWN if x is None or isinstance(x, tuple) else x for x in (*n.saved()[1:],)]
-            constants = [x if p is None else UNKNOWN for p, x in zip(n.parents, known, strict=True)]
+            constants = _constants(n)
             inputs = [-1 if p is None else places[p] for p in n.parents]
             line = getattr(info, "line", None)
-            call = Call(n.serial, name_of(n), inputs, constants, given=_given(n), line=line, scope=scope)
+            call = Call(n.serial, name_of(n), inputs, constants, given=plain(_given(n)), scope=scope)
+            call.line = line and plain(line)
             call.formula = formula_of(n)
             items.append(call)
         if n not in several:
@@ -192,20 +205,31 @@ def _items(nodes: Sequence[Any], values: dict[Any, Any]) -> tuple[Graph, dict[An
                 items[creator].outputs.append(len(items))  # type: ignore[union-attr]
                 scope = items[creator].scope
             places[n] = len(items)
-            shown = Value(n.serial, getattr(info, "name", None), creator, z, grad, scope=scope)
+            name = getattr(info, "name", None) or parameters.get(n.serial)
+            shown = Value(n.serial, name and plain(name), creator, z, grad, scope=scope)
             if z is not None:
                 shown.shape, shown.dtype = z.shape, z.dtype
             items.append(shown)
     return Graph(items, []), places
 
 
+def _constants(n: Any) -> list[Any]:
+    """Beside a node's parents: the constant there, which the rule or a Recorder kept, or UNKNOWN."""
+    noted = getattr(getattr(n, "info", None), "args", ()) or [None] * len(n.parents)
+    found = []
+    for p, x, y in zip(n.parents, n.saved()[1:], noted, strict=True):
+        x = y if x is None else x
+        found.append(UNKNOWN if p is not None or x is None or isinstance(x, tuple) else x)
+    return found
+
+
 def name_of(n: Any) -> str:
     """What a node's operation is called."""
     if isinstance(n, Operation):
-        return n.op.__name__
+        return plain(n.op.__name__)
     fn = n.function if isinstance(n, UsersCall) else n
     rules = getattr(fn, "_rules", None)  # of custom_rule
-    return str(rules.name) if rules is not None else type(fn).__name__
+    return plain(rules.name if rules is not None else type(fn).__name__)
 
 
 def _given(n: Any) -> str:
@@ -228,8 +252,8 @@ def _text(value: Any) -> str:
 # ---- values -------------------------------------------------------------------------------------------------
 
 
-def _values(nodes: Sequence[Any]) -> dict[Any, Any]:
-    """The value of each node, as far as it can be known."""
+def _values(nodes: Sequence[Any]) -> tuple[dict[Any, Any], set[Any]]:
+    """The value of each node, as far as it can be known; and which were computed again from leaves as they are now."""
     values: dict[Any, Any] = {}
     held = _held(nodes)
     for n in nodes:
@@ -241,16 +265,32 @@ def _values(nodes: Sequence[Any]) -> dict[Any, Any]:
         for p, x in zip((n, *n.parents), saved, strict=False):
             if p is not None and isinstance(x, (ndarray, generic)):
                 values.setdefault(p, x)
+    again: set[Any] = set()
     with Mode(False), np.errstate(all="ignore"):
         for n in nodes:
-            if n not in values and isinstance(n, (Unary, Binary, Linear, General)):
-                z = _again(n, values)
-                if z is not None:
-                    values[n] = z
-    for n in nodes:  # a leaf that no rule saved: what it holds now, from which nothing is computed again
-        if n not in values and n in held:
-            values[n] = held[n]
-    return values
+            if n not in values and (z := _again(n, values)) is not None:
+                values[n] = z
+        unsaved = {n: held[n] for n in nodes if n not in values and n in held}  # leaves
+        guesses = values | unsaved
+        wrong = []  # results that are known to have been others than those of the leaves as they are now
+        for n in nodes:
+            if not any([p in unsaved or p in again for p in n.parents]) or (z := _again(n, guesses)) is None:
+                continue
+            if n not in values:
+                guesses[n] = z
+                again.add(n)
+            elif not np.array_equal(z, values[n], equal_nan=True):
+                wrong.append(n)
+    changed: set[Any] = set()
+    for n in wrong:  # grows while it is walked
+        found = {p for p in n.parents if p in unsaved or p in again} - changed
+        changed |= found
+        wrong += found
+    for n in nodes:
+        if n in again and not changed.isdisjoint(n.parents):
+            changed.add(n)
+    again -= changed
+    return values | unsaved | {n: guesses[n] for n in again}, again
 
 
 def _held(nodes: Sequence[Any]) -> dict[Any, Any]:
@@ -268,17 +308,16 @@ def _held(nodes: Sequence[Any]) -> dict[Any, Any]:
 
 
 def _again(n: Any, values: dict[Any, Any]) -> Any:
-    """The call made again; None where an operand is not known as it was."""
-    operands = []
-    for p, x in zip(n.parents, n.saved()[1:], strict=True):
-        x = x if p is None else values.get(p)
-        if x is None or isinstance(x, tuple):
-            return None
-        operands.append(x)
+    """The call made again; None where an operand is not known, or the call needs more than its operands."""
+    if not isinstance(n, (Unary, Binary, Linear, General)):
+        return None
+    operands = [c if p is None else values.get(p, UNKNOWN) for p, c in zip(n.parents, _constants(n), strict=True)]
+    if any([x is UNKNOWN for x in operands]):
+        return None
     try:
         z = n.op(*operands, *n.args, **n.kwargs)
     except Exception:
-        return None  # such a call needs more than its operands: the value stays unknown
+        return None
     return z if isinstance(z, (ndarray, generic)) else None
 
 
@@ -301,9 +340,15 @@ def _note_flows(graph: Graph, places: dict[Any, int], nodes: Sequence[Any], outp
         assert isinstance(shown, Value)
         if shown.shape is None:
             shown.shape, shown.dtype = g.shape, g.dtype
-        shown.flow = as_cotangent(g, shown.dtype) if isinstance(g, (ndarray, generic)) else None
+        shown.flow = _flow(g, shown)
     for n, ts in edges.items():
-        by_serial[n.serial].flows = ts
+        call = by_serial[n.serial]
+        call.flows = [None if i < 0 else _flow(t, items[i]) for i, t in zip(call.inputs, ts, strict=True)]
+
+
+def _flow(g: Any, x: Any) -> Any:
+    """What flows to x as an array of its dtype: what is complex on the way is real where x is."""
+    return as_cotangent(g, x.dtype) if isinstance(g, (ndarray, generic)) else None
 
 
 def _walk(nodes: Sequence[Any], outputs: Sequence[Variable], apply: Any) -> tuple[dict[Any, Any], dict[Any, Any]]:

@@ -83,6 +83,6 @@ function place(row, want, size, weight, x) {
 
 function textWidth(text) {
   let width = 0;
-  for (const c of text) width += c.codePointAt(0) < 0x1100 ? 7.2 : 13;
+  for (const c of text) width += c.codePointAt(0) >= 0x1100 ? 13 : "mwMW@%".includes(c) ? 12.4 : 7.2;
   return width;
 }

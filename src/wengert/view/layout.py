@@ -160,7 +160,7 @@ def _place(
 
 def text_width(text: str) -> float:
     """About how wide a label is, in pixels."""
-    return sum([7.2 if ord(c) < 0x1100 else 13.0 for c in text])
+    return sum([13.0 if ord(c) >= 0x1100 else 12.4 if c in "mwMW@%" else 7.2 for c in text])
 
 
 def item_width(text: str) -> float:

@@ -14,13 +14,17 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from .formulas import line_at
 from .graph import UNKNOWN, Call, Graph, Value, read
 from .groups import Group, group
 from .layout import item_width
+from .names import plain
 from .svg import kind_of
 from .values import shape_text, summary
 
 OPEN = 3_000  # items up to which a page opens with all of its groups expanded
+ROOM = 100  # bytes of compressed data for each item; graphs of fewer than 1,000 share as much as those have
+DETAILS = ((64, 32), (24, 16), (6, 8), (1, 0))  # elements shown whole and pixels on a side: the first that has room
 
 
 class Page:
@@ -55,9 +59,13 @@ def view(
     a `backward()` from the outputs brings. It is one file that asks nothing of any network.
 
     Only what the graph knows is shown. The value of an intermediate result is there if a Variable is still held on it,
-    if a rule saved it, or if it can be computed again from such; under `wg.Tape()` all are kept. The user's lines are
-    there for what was computed in `wg.debug()`, `wg.profile()` or `wg.name_scope(...)`. Costs one backward pass, of
-    which nothing is left: no gradient changes, and the page keeps no array alive.
+    if a rule saved it, or if it can be computed again from such (or, and then the page says so, from leaves as they are
+    now); under `wg.Tape()` all are kept. The user's lines are there for what was computed in `wg.debug()`,
+    `wg.profile()` or `wg.name_scope(...)`. Calls of an `nn.Module` that is still held are groups, and its parameters
+    have names, by their paths in it. Arrays are shown whole up to 64 elements; in large graphs, up to fewer.
+
+    Costs one forward and one backward pass at most, of which nothing is left: no gradient changes, and the page keeps
+    no array alive. 1,000 nodes make at most 150 kB.
 
     Args:
         outputs: Variables, or containers of them.
@@ -108,13 +116,18 @@ def page_html(graph: Graph, groups: list[Group], title: str, language: str | Non
     """The page's text. Data goes in compressed and as base64, so that nothing in it can be taken for markup."""
     files = resources.files(__package__)
     page = (files / "page.html").read_text(encoding="utf-8")
-    packed = zlib.compress(json.dumps(page_data(graph, groups), ensure_ascii=False, separators=(",", ":")).encode(), 9)
+    room = ROOM * max(len(graph.items), 1_000)
+    for whole, side in DETAILS[len(graph.items) > OPEN :]:
+        text = json.dumps(page_data(graph, groups, whole, side), ensure_ascii=False, separators=(",", ":"))
+        data = base64.b64encode(zlib.compress(text.encode("utf-8", "replace"), 9)).decode("ascii")
+        if len(data) <= room:
+            break
     parts = {
         "language": language or "",
-        "title": escape(title),
+        "title": escape(plain(title)),
         "style": (files / "page.css").read_text(encoding="utf-8"),
         "script": "".join([(files / name).read_text(encoding="utf-8") for name in SCRIPTS]),
-        "data": base64.b64encode(packed).decode("ascii"),
+        "data": data,
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda m: parts[m[1]], page)
 
@@ -122,20 +135,22 @@ def page_html(graph: Graph, groups: list[Group], title: str, language: str | Non
 SCRIPTS = ("words.js", "layout.js", "page.js", "details.js", "walk.js")
 
 
-def page_data(graph: Graph, groups: list[Group]) -> dict[str, Any]:
+def page_data(graph: Graph, groups: list[Group], whole: int = 64, side: int = 32) -> dict[str, Any]:
     """All that a page shows, as JSON has it. What is empty or unknown is left out."""
-    count = len(graph.items)
-    detail = {"whole": max(1, min(24, 6_000 // max(count, 1))), "side": min(32, int((60_000 / max(count, 1)) ** 0.5))}
+    detail = {"whole": whole, "side": side}
     formulas: dict[int, int] = {}
     items = [_item(item, graph, formulas, detail) for item in graph.items]
-    known = {id(item.formula): item.formula for item in graph.items if isinstance(item, Call) and item.formula}
+    calls = [item for item in graph.items if isinstance(item, Call)]
+    known = {id(c.formula): c.formula for c in calls if c.formula}
+    places = dict.fromkeys([*[c.line for c in calls if c.line], *[s for f in known.values() for s in f.sources]])
     return {
         "items": items,
         "outputs": graph.outputs,
         "note": graph.note,
         "formulas": [asdict(known[key]) for key in formulas],
+        "lines": {place: text for place in places if (text := line_at(place))},
         "groups": [asdict(g) for g in groups],
-        "collapsed": count > OPEN,
+        "collapsed": len(graph.items) > OPEN,
     }
 
 
@@ -146,6 +161,8 @@ def _item(item: Value | Call, graph: Graph, formulas: dict[int, int], detail: di
     if isinstance(item, Value):
         row["shape"], row["dtype"] = shape_text(item.shape), str(item.dtype or "?")
         row["serial"], row["creator"] = item.serial, item.creator
+        if item.again:
+            row["again"] = True
         for key, x in (("name", item.name), ("value", item.value), ("grad", item.grad), ("flow", item.flow)):
             if x is not None:
                 row[key] = x if key == "name" else summary(x, **detail)

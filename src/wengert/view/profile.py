@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter_ns
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
+from ..function import Pick
 from ..observe import name_of, users_line
 from ..variable import Variable, tick
 from .graph import name_of as node_name
@@ -43,7 +45,8 @@ class profile(Notes):
 
     Times are those of the whole call, with the engine's share. Measuring adds some microseconds a call, which are not
     counted. Steps of backward passes are attributed to the lines of their calls, if these were recorded in the context
-    too. With `create_graph=True` a backward pass consists of calls, and is listed as such.
+    too. With `create_graph=True` a backward pass consists of calls, and is listed as such. A context belongs to the
+    thread that entered it: other threads are recorded if they enter the same profile.
 
     Example:
         >>> x = wg.Variable(np.ones(1000))
@@ -60,6 +63,16 @@ class profile(Notes):
         self._lines: dict[int, str] = {}  # by the serial numbers of nodes: nothing here keeps a graph alive
         self._costs: dict[int, list[int]] = {}
         self._begun: dict[int, tuple[Any, ...]] = {}  # the step that each thread is in
+        self._entered: dict[int, list[profile]] = {}  # by thread
+
+    def __enter__(self) -> Self:
+        entry = copy.copy(self)  # which shares all that is recorded, and has the surroundings of its thread
+        super(profile, entry).__enter__()
+        self._entered.setdefault(threading.get_ident(), []).append(entry)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        super(profile, self._entered[threading.get_ident()].pop()).__exit__(*exc)
 
     def call(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         since = tick()
@@ -67,7 +80,7 @@ class profile(Notes):
         result = self.run(op, args, kwargs)
         duration = perf_counter_ns() - start
         line = users_line()
-        nodes = self.note(result, since, line)
+        nodes = self.note(result, since, line, args)
         for n in nodes:
             self._lines[n.serial] = line
             self._costs.setdefault(n.serial, [0, 0])
@@ -86,7 +99,7 @@ class profile(Notes):
     def passed(self, node: Any) -> None:
         now, thread = perf_counter_ns(), threading.get_ident()
         begun, size, start = self._begun.pop(thread, (None, 0, 0))
-        if begun is node and node.parents:
+        if begun is node and node.parents and not isinstance(node, Pick):  # which only collects for the call
             self._costs.setdefault(node.serial, [0, 0])[1] += now - start
             line = self._lines.get(node.serial, "")
             self._add(Event(node_name(node), "backward", start, now - start, size, line, thread))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from html import escape
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +23,10 @@ COLOURS = {  # fill, line
     "ghost": ("#ffffff", "#d9b07a"),
 }
 TEXT = "#1f2933"
+FONTS = (  # of matplotlib's pictures: the first that has a letter draws it
+    "DejaVu Sans",
+    "Noto Sans KR", "Noto Sans CJK KR", "Noto Sans CJK JP", "NanumGothic", "Malgun Gothic", "AppleGothic",
+)  # fmt: skip
 FONT = "Inter, system-ui, 'Segoe UI', 'Noto Sans', 'Noto Sans CJK KR', sans-serif"
 
 
@@ -92,6 +98,19 @@ def to_svg(*outputs: Any, path: str | Path | None = None, order: int = 0) -> str
     return picture
 
 
+def _fonts(text: str) -> list[str]:
+    """Those of FONTS that there are. matplotlib's list may be older than what is installed, so it is looked for."""
+    from matplotlib import font_manager as fonts
+
+    known = {font.name for font in fonts.fontManager.ttflist}
+    if max(map(ord, text), default=0) > 0x10FF and known.isdisjoint(FONTS[1:]):
+        for file in fonts.findSystemFonts():
+            if re.search("Noto ?Sans(CJK|KR)|Nanum|malgun|AppleGothic", Path(file).name):
+                fonts.fontManager.addfont(file)
+        known = {font.name for font in fonts.fontManager.ttflist}
+    return [name for name in FONTS if name in known]
+
+
 def _paint(kind: str) -> str:
     fill, line = COLOURS[kind]
     return f'fill="{fill}" stroke="{line}"'
@@ -144,6 +163,7 @@ def to_png(*outputs: Any, path: str | Path, order: int = 0, dpi: int = 120) -> N
     except ImportError as error:
         raise ImportError("to_png needs matplotlib: pip install 'wengert[demo]'; to_svg needs nothing") from error
     graph = read(outputs, order)
+    fonts = _fonts("".join([item.label for item in graph.items]))
     at = placed(graph)
     width, height = at.width + 2 * MARGIN, at.height + 2 * MARGIN
     figure = Figure(figsize=(width / 72, height / 72), dpi=min(dpi, 20_000 * 72 / max(width, height)))
@@ -167,5 +187,8 @@ def to_png(*outputs: Any, path: str | Path, order: int = 0, dpi: int = 120) -> N
         else:
             shape = Ellipse((x, y), wide, 22 if kind == "ghost" else HEIGHT, fc=fill, ec=line)
         axes.add_patch(shape)
-        axes.text(x, y, label.replace("$", r"\$"), ha="center", va="center", fontsize=9.5, color=TEXT)
-    figure.savefig(path, format="png", metadata={"Software": None})
+        text = label.replace("$", r"\$")
+        axes.text(x, y, text, ha="center", va="center", fontsize=9.5, color=TEXT, family=fonts)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a letter that no font has is drawn as a box
+        figure.savefig(path, format="png", metadata={"Software": None})

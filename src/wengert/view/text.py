@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 from .graph import Call, Graph, Value, read
@@ -28,10 +29,10 @@ def print_graph(*outputs: Any, order: int = 0, max_lines: int = 200) -> None:
         >>> y = np.sum(x * np.exp(x))
         >>> y.backward()
         >>> wg.print_graph(y)  # doctest: +ELLIPSIS
-        1:  2.718281828459045 = sum(2)  grad 1.0
-        2:  (2,) float64 = multiply(x, 3)
-        └─ x:  (2,) float64  grad [1. ..., 5.43656365...]
-        3:  (2,) float64 = exp(x)
+        #1:  2.718281828459045 = sum(#2)  grad 1.0
+        #2:  (2,) float64 = multiply(x, #3)
+        └─ x:  (2,) float64  grad [1.0, 5.43656365...]
+        #3:  (2,) float64 = exp(x)
     """
     print(tree_text(read(outputs, order), max_lines))
 
@@ -40,13 +41,18 @@ def tree_text(graph: Graph, max_lines: int = 200) -> str:
     """What `print_graph` prints."""
     items = graph.items
     names: dict[int, str] = {}
+    taken: set[str] = set()
+    numbers = count(1)
 
     def name(i: int) -> str:
         item = items[i]
         assert isinstance(item, Value)
         if i not in names:
-            taken = item.name is not None and item.name not in names.values()
-            names[i] = str(item.name) if taken else str(1 + sum([n.isdigit() for n in names.values()]))
+            if item.name is not None and item.name not in taken:
+                names[i] = item.name
+            else:
+                names[i] = next(n for n in map("#{}".format, numbers) if n not in taken)
+            taken.add(names[i])
         return names[i]
 
     lines: list[str] = []

@@ -19,10 +19,8 @@ def summary(x: Any, whole: int = 64, side: int = 32) -> Any:
     tallest bin being 99) and, for a 2-d array, `image`: rows, columns and bytes, 128 being zero. `side` limits both.
     """
     x = memory(x)
-    if x.ndim == 0:
-        return str(np.asarray(x)[()])
-    if x.size <= whole:
-        return np.array2string(x, separator=", ", precision=17, floatmode="unique", threshold=whole + 1)
+    if x.size <= whole or x.ndim == 0:
+        return _whole(np.asarray(x))
     real = np.abs(x) if x.dtype.kind == "c" else x.astype(float)
     good = real[np.isfinite(real)]
     if good.size == 0:
@@ -46,6 +44,19 @@ def summary(x: Any, whole: int = 64, side: int = 32) -> Any:
     if x.ndim == 2 and side >= 4:
         found["image"] = _image(real, max(abs(low), abs(high)) or 1.0, side)
     return found
+
+
+def _whole(x: Any) -> str:
+    """All elements, each with as many digits as tell it from its neighbours; what `np.array2string` does is slow."""
+    if x.ndim == 0 or x.size == 0:
+        return str(x[()])
+    words = list(map(str, x.ravel()))
+    wide = max(map(len, words)) if x.ndim > 1 else 0
+    lines = [word.rjust(wide) for word in words]
+    for axis in range(x.ndim - 1, -1, -1):
+        n, between = x.shape[axis], ", " if axis == x.ndim - 1 else "," + "\n" * (x.ndim - 1 - axis) + " " * (axis + 1)
+        lines = [f"[{between.join(lines[k : k + n])}]" for k in range(0, len(lines), n)]
+    return lines[0]
 
 
 def _image(x: Any, largest: float, side: int) -> list[Any]:

@@ -29,26 +29,30 @@ function refresh() {
     for (const i of call.inputs) if (i >= 0) ins.add(place_of[i]);
     for (const i of call.outputs) outs.add(place_of[i]);
   }
-  const now = call ? place_of[c] : -1, end = call ? Math.max(c, ...call.outputs) : 0;
-  const found = new Set(hits.map((i) => place_of[i])), chosen = picked >= 0 ? place_of[picked] : -1;
-  shown.forEach((s, p) => {
-    const list = s.element.classList;
-    const later = call && s.item >= 0 && (back ? s.item < c && !ins.has(p) : s.item > end && items[s.item].kind !== "leaf");
-    list.toggle("todo", Boolean(later) && p !== now);
-    list.toggle("now", p === now);
-    list.toggle("in", ins.has(p));
-    list.toggle("out", outs.has(p));
-    list.toggle("hit", found.has(p));
-    list.toggle("picked", p === chosen || (s.group >= 0 && s.group === pickedGroup));
-  });
-  for (const w of wires) w.element.classList.toggle("now", now >= 0 && ((w.to === now && ins.has(w.from)) || (w.from === now && outs.has(w.to))));
+  marks = {
+    now: call ? place_of[c] : -1, ins, outs, found: new Set(hits.map((i) => place_of[i])), chosen: picked >= 0 ? place_of[picked] : pickedGroup >= 0 ? place_of[members[pickedGroup][0]] : -1,
+    later: !call ? () => false : back ? (s) => s.item >= 0 && s.item < c && !ins.has(s.at) : (s) => s.item > Math.max(c, ...call.outputs) && s.kind !== "leaf",
+  };
+  paint();
+  made.forEach(mark);
   $("picture").classList.toggle("backward", back);
   $("steps").value = step;
   $("step").textContent = step === 0 ? say.start : `${say.of(step, lastStep())}  ${back ? say.backward : say.forward}: ${call.name}`;
   $("first").disabled = $("back").disabled = step === 0;
   $("next").disabled = $("last").disabled = step === lastStep();
   $("details").replaceChildren(...panel(call, back));
-  showGroups();
+}
+
+function mark(s) {
+  const list = s.element.classList, { now, ins, outs } = marks;
+  if (s.route) return void list.toggle("now", now >= 0 && ((s.to === now && ins.has(s.from)) || (s.from === now && outs.has(s.to))));
+  if (s.kind === "ghost") return;
+  list.toggle("todo", marks.later(s) && s.at !== now);
+  list.toggle("now", s.at === now);
+  list.toggle("in", ins.has(s.at));
+  list.toggle("out", outs.has(s.at));
+  list.toggle("hit", marks.found.has(s.at));
+  list.toggle("picked", s.at === marks.chosen);
 }
 
 function panel(call, back) {
@@ -68,7 +72,10 @@ function panel(call, back) {
 
 function search() {
   const text = $("search").value.trim().toLowerCase();
-  hits = text ? items.flatMap((item, i) => ([item.name, item.label, item.shape, item.dtype, item.line, item.given].some((t) => t?.toLowerCase().includes(text)) ? [i] : [])) : [];
+  const has = (words) => words.some((word) => word?.toLowerCase().includes(text));
+  const named = new Set([...groups.keys()].filter((g) => has([groups[g].name])));
+  const within = (g) => g >= 0 && (named.has(g) || within(groups[g].parent));
+  hits = text ? [...items.keys()].filter((i) => has([items[i].name, items[i].label, items[i].shape, items[i].dtype, items[i].line, items[i].given]) || within(items[i].group ?? -1)) : [];
   hit = -1;
   $("found").textContent = text ? say.found(hits.length) : "";
   refresh();
@@ -125,8 +132,8 @@ const actions = {
   ArrowRight: () => goTo(step + 1), ArrowLeft: () => goTo(step - 1), Home: () => goTo(0), End: () => goTo(lastStep()),
   ArrowUp: () => neighbour(true), ArrowDown: () => neighbour(false), Enter: enter,
   "/": () => $("search").focus(), "?": () => $("keys").showModal(), "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8), 0: () => fit(),
-  c: () => allGroups(true), e: () => allGroups(false), d: () => theme(!isDark()),
-  l: () => { speak(language === "en" ? "ko" : "en"); refresh(); },
+  c: () => allGroups(true), e: () => allGroups(false), d: () => { theme(!isDark()); paint(); },
+  l: () => { speak(language === "en" ? "ko" : "en"); refresh(); showGroups(); },
   Escape: () => { picked = pickedGroup = -1; hits = []; $("search").value = $("found").textContent = ""; refresh(); },
 };
 
@@ -149,37 +156,49 @@ function listen() {
     if (typing) $("picture").focus();
   });
   const picture = $("picture");
-  let grip = null, moved = false;
-  picture.addEventListener("pointerdown", (event) => { grip = [event.clientX, event.clientY]; moved = false; });
+  const grips = new Map(); // where each finger, or the mouse, was last
+  let moved = false;
+  picture.addEventListener("pointerdown", (event) => {
+    if (!grips.size) moved = false;
+    grips.set(event.pointerId, [event.clientX, event.clientY]);
+  });
   window.addEventListener("pointermove", (event) => {
-    if (!grip) return;
-    const [dx, dy] = [event.clientX - grip[0], event.clientY - grip[1]];
-    if (!moved && Math.hypot(dx, dy) < 4) return;
+    const old = grips.get(event.pointerId), now = [event.clientX, event.clientY];
+    if (!old || (!moved && Math.hypot(now[0] - old[0], now[1] - old[1]) < 4)) return;
     moved = true;
-    grip = [event.clientX, event.clientY];
-    view.x += dx; view.y += dy;
+    grips.set(event.pointerId, now);
+    const other = [...grips].find(([id]) => id !== event.pointerId)?.[1];
+    if (other) { // two fingers: zoom around the one that rests
+      const box = picture.getBoundingClientRect(), apart = (p) => Math.hypot(p[0] - other[0], p[1] - other[1]) || 1;
+      return zoom(apart(now) / apart(old), other[0] - box.left, other[1] - box.top);
+    }
+    view.x += now[0] - old[0];
+    view.y += now[1] - old[1];
     look();
   });
-  window.addEventListener("pointerup", () => { grip = null; });
+  for (const end of ["pointerup", "pointercancel"]) window.addEventListener(end, (event) => grips.delete(event.pointerId));
   picture.addEventListener("wheel", (event) => {
     event.preventDefault();
     const box = picture.getBoundingClientRect();
     zoom(Math.exp(-event.deltaY / (event.deltaMode ? 20 : 400)), event.clientX - box.left, event.clientY - box.top);
   }, { passive: false });
-  const at = (event) => event.target.closest("[data-at]");
+  const at = (event) => { // the shape there, and whether to go to it: from a ghost, or on the map
+    const box = picture.getBoundingClientRect(), element = event.target.closest("[data-at]");
+    const s = far ? shapeAt(event.clientX - box.left, event.clientY - box.top) : element && { at: element.dataset.at, kind: element.classList[0] };
+    return s ? [shown[s.at], far || s.kind === "ghost"] : [];
+  };
   picture.addEventListener("click", (event) => {
     if (moved) return;
-    const s = at(event) && shown[at(event).dataset.at];
-    if (!s) picked = pickedGroup = -1;
-    else if (s.group >= 0) [picked, pickedGroup] = [-1, s.group];
-    else if (at(event).classList.contains("ghost")) return pick(s.item);
-    else [picked, pickedGroup] = [s.item, -1];
+    const [s, go] = at(event);
+    [picked, pickedGroup] = s ? [s.item, s.group] : [-1, -1];
+    if (go) follow(s.at);
     refresh();
   });
   picture.addEventListener("dblclick", (event) => {
-    const s = at(event) && shown[at(event).dataset.at];
+    const [s] = at(event);
     if (s && s.group >= 0) { pickedGroup = -1; toggle(s.group, true); }
   });
+  new ResizeObserver(look).observe(picture);
 }
 
 async function start() {
@@ -198,6 +217,7 @@ async function start() {
   fit(false);
   listen();
   refresh();
+  showGroups();
   document.body.dataset.ready = Math.round(performance.now());
 }
 start();
