@@ -6,12 +6,14 @@ import numpy as np
 from rowkit import REAL, Row, row
 
 from wengert import nn
-from wengert.nn import affine, convolve as conv, losses, pooling
+from wengert.nn import affine, convolve as conv, losses, pooling, sweep
+from wengert.nn.attend import SelfAttention
 
 V, T, E = (4,), (2, 3, 2), (0, 3)
 G1 = conv.Geometry((2,), ((1, 2),), (1,), 1)
 G2 = conv.Geometry((1, 2), ((1, 1), (0, 1)), (2, 1), 2)
 LABELS, INDEX = np.array([0, 2, 1]), np.array([[0, 2, 2], [1, 1, 0]])
+MASK, KEYS = np.array([[True, True, False], [False, True, True]]), np.array([[[[True, False, True]]], [[[False] * 3]]])
 WEIGHTS, SMOOTH = np.array([0.5, 0.0, 2.0]), np.full((3, 4), 0.1)
 
 
@@ -43,6 +45,11 @@ ROWS: list[Row] = [
     _op("convolution_transposed", lambda g, w: conv._transposed(g, w, places=(6,), geometry=G1), (2, 4, 4), (4, 3, 3)),
     _op("convolution_transposed", lambda g, w: conv._transposed(g, w, places=(5, 6), geometry=G2), (2, 2, 5, 3), (2, 2, 2, 3)),
     _op("convolution_kernel", lambda x, g: conv._kernel(x, g, kernel=(3,), geometry=G1), (2, 3, 6), (2, 4, 4)),
+    *[_op("sweep", lambda *xs, c=c, m=m, b=b: np.concatenate(c(m, b)(*xs)), (2, 3, 2 * c.gates), (2 * c.gates, 2), (2 * c.gates,), *[(2, 2)] * c.states)
+      for c, m, b in [(sweep.Lstm, None, False), (sweep.Lstm, MASK, True), (sweep.Gru, None, True), (sweep.Gru, MASK, False), (sweep.Elman, MASK, False), (sweep.ReluElman, None, False)]],
+    _op("self_attention", lambda x: SelfAttention(2)(x)[0], (2, 3, 12)),
+    _op("self_attention", lambda x: SelfAttention(1, np.tri(3, dtype=bool), np.linspace(0, 2, 9).reshape(1, 1, 3, 3))(x)[0], (2, 3, 6), dtypes=("float64",)),
+    _op("self_attention", lambda x: SelfAttention(1, KEYS)(x)[0], (2, 3, 3)),
     _op("max_pool", lambda x: nn.max_pool(x, 2), (2, 1, 7), distinct=True),
     _op("max_pool", lambda x: nn.max_pool(x, (3, 2), stride=2, padding=1), (1, 2, 5, 6), distinct=True),
     _op("max_pool_gather", lambda t: pooling._gather(t, np.arange(7.0).reshape(1, 1, 7), (2,), G1), (1, 1, 7), dtypes=("float64",)),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from ..declare import general
 from ..operation import spread
@@ -14,20 +16,37 @@ from .module import Module, Parameter
 
 
 def _rows(x: Any) -> Any:
-    return x.reshape(-1, x.shape[-1])
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+
+
+def _by_rows(x: Any, w: Any) -> Any:
+    """x @ w as one product of matrices, where `@` would make one for each leading index of x."""
+    if x.ndim < 3 or not type(x) is type(w) is ndarray or x.dtype is not w.dtype:
+        return x @ w
+    z = np.empty((*x.shape[:-1], w.shape[1]), x.dtype)
+    np.matmul(_rows(x), w, out=_rows(z))
+    return z
+
+
+def _linear_value(x: Any, w: Any, b: Any) -> Any:
+    z = _by_rows(x, w.T)
+    if type(z) is ndarray and z.dtype is b.dtype:
+        z += b
+        return z
+    return z + b
 
 
 _linear = general(
     "linear",
-    lambda x, w, b: x @ w.T + b,
+    _linear_value,
     (
-        lambda g, _z, _x, w, _b: g @ w,
+        lambda g, _z, _x, w, _b: _by_rows(g, w),
         lambda g, _z, x, _w, _b: (g[:, None] * x) if x.ndim == 1 else _rows(g).T @ _rows(x),
         lambda g, _z, _x, _w, _b: g if g.ndim == 1 else _rows(g).sum(0),
     ),
     (
-        lambda t, _z, _x, w, _b: t @ w.T,
-        lambda t, _z, x, _w, _b: x @ t.T,
+        lambda t, _z, _x, w, _b: _by_rows(t, w.T),
+        lambda t, _z, x, _w, _b: _by_rows(x, t.T),
         lambda t, _z, x, _w, _b: spread(t, (*x.shape[:-1], *t.shape)),
     ),
 )

@@ -18,7 +18,6 @@ from .sweep import Elman, Gru, Lstm, ReluElman, Sweep
 
 
 class _Recurrent(Module):
-    gates: int
     _sweep: type[Sweep]
 
     def __init__(
@@ -36,7 +35,7 @@ class _Recurrent(Module):
         self.in_features, self.hidden, self.layers, self.bias = in_features, hidden, layers, bias
         self.bidirectional, self.p = bidirectional, dropout
         self.rng = rng = init.generator(rng)
-        rows, bound = self.gates * hidden, max(hidden, 1) ** -0.5
+        rows, bound = self._sweep.gates * hidden, max(hidden, 1) ** -0.5
         for layer, suffix in self._places():
             columns = in_features if layer == 0 else hidden * (1 + bidirectional)
             shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, columns), "weight_hh": (rows, hidden)}
@@ -128,7 +127,6 @@ class RNN(_Recurrent):
     Parameters of layer k: `weight_ih_lk`, `weight_hh_lk`, `bias_ih_lk`, `bias_hh_lk`, and with `_reverse`.
     """
 
-    gates = 1
     _sweep = Elman
 
     def __init__(self, in_features: int, hidden: int, layers: int = 1, *, relu: bool = False, **options: Any) -> None:
@@ -143,7 +141,6 @@ class GRU(_Recurrent):
     Arguments and parameters as those of `RNN`; the gates are in the order reset, update, new.
     """
 
-    gates = 3
     _sweep = Gru
 
 
@@ -160,5 +157,4 @@ class LSTM(_Recurrent):
         ((5, 7, 8), (4, 5, 4), (4, 5, 4))
     """
 
-    gates = 4
     _sweep = Lstm
