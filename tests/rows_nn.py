@@ -13,6 +13,7 @@ V, T, E = (4,), (2, 3, 2), (0, 3)
 G1 = conv.Geometry((2,), ((1, 2),), (1,), 1)
 G2 = conv.Geometry((1, 2), ((1, 1), (0, 1)), (2, 1), 2)
 LABELS, INDEX = np.array([0, 2, 1]), np.array([[0, 2, 2], [1, 1, 0]])
+RAMP = np.arange(7.0).reshape(1, 1, 7)
 MASK, KEYS = np.array([[True, True, False], [False, True, True]]), np.array([[[[True, False, True]]], [[[False] * 3]]])
 WEIGHTS, SMOOTH = np.array([0.5, 0.0, 2.0]), np.full((3, 4), 0.1)
 
@@ -52,8 +53,8 @@ ROWS: list[Row] = [
     _op("self_attention", lambda x: SelfAttention(1, KEYS)(x)[0], (2, 3, 3)),
     _op("max_pool", lambda x: nn.max_pool(x, 2), (2, 1, 7), distinct=True),
     _op("max_pool", lambda x: nn.max_pool(x, (3, 2), stride=2, padding=1), (1, 2, 5, 6), distinct=True),
-    _op("max_pool_gather", lambda t: pooling._gather(t, np.arange(7.0).reshape(1, 1, 7), (2,), G1), (1, 1, 7), dtypes=("float64",)),
-    _op("max_pool_scatter", lambda t: pooling._scatter(t, np.arange(7.0).reshape(1, 1, 7), (2,), G1), (1, 1, 5), dtypes=("float64",)),
+    _op("max_pool_gather", lambda t: pooling._gather(t, RAMP, pooling._largest(RAMP, (2,), G1), (2,), G1), (1, 1, 7), dtypes=("float64",)),
+    _op("max_pool_scatter", lambda t: pooling._scatter(t, RAMP, pooling._largest(RAMP, (2,), G1), (2,), G1), (1, 1, 5), dtypes=("float64",)),
     _op("sum_pool", lambda x: nn.avg_pool(x, 3, stride=2, padding=1), (1, 2, 5, 6)),
     _op("sum_pool_transposed", lambda g: pooling._strew(g, (2,), G1, (7,)), (1, 2, 5)),
 ]  # fmt: skip
