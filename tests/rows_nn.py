@@ -12,6 +12,7 @@ from wengert.nn.attend import SelfAttention
 V, T, E = (4,), (2, 3, 2), (0, 3)
 G1 = conv.Geometry((2,), ((1, 2),), (1,), 1)
 G2 = conv.Geometry((1, 2), ((1, 1), (0, 1)), (2, 1), 2)
+G3 = conv.Geometry((1, 1), ((2, 1), (0, 1)), (1, 2), 2)  # a transpose that is a convolution
 LABELS, INDEX = np.array([0, 2, 1]), np.array([[0, 2, 2], [1, 1, 0]])
 RAMP = np.arange(7.0).reshape(1, 1, 7)
 MASK, KEYS = np.array([[True, True, False], [False, True, True]]), np.array([[[[True, False, True]]], [[[False] * 3]]])
@@ -34,6 +35,7 @@ ROWS: list[Row] = [
     _op("log_softmax", lambda x: nn.log_softmax(x, 1), T),
     *[_op("standardise", lambda x: nn.standardise(x, eps=0.1), s) for s in (V, T)],
     _op("standardise", lambda x: nn.standardise(x, (0, 2), 0.1), T),
+    *[_op("layer_norm", lambda x, w, b, n=n: nn.layer_norm(x, w, b, ndim=n, eps=0.1), (2, 3, 4), (2, 3, 4)[-n:], (2, 3, 4)[-n:]) for n in (1, 2)],
     *[_op("rms_normalise", nn.rms_norm, s) for s in (V, T)],
     *[_op("cross_entropy", lambda x, r=r: nn.cross_entropy(x, LABELS, reduction=r), (3, 4)) for r in ("mean", "sum", "none")],
     _op("cross_entropy", lambda x: nn.cross_entropy(x, LABELS, label_smoothing=0.1, ignore_index=2), (3, 4), dtypes=("float64",)),
@@ -43,6 +45,9 @@ ROWS: list[Row] = [
     _op("embedding_gather", lambda g: affine._gather(g, index=INDEX, rows=3, width=(2,)), (2, 3, 2)),
     _op("convolution", lambda x, w: conv._convolution(x, w, geometry=G1), (2, 3, 6), (4, 3, 3)),
     _op("convolution", lambda x, w: conv._convolution(x, w, geometry=G2), (2, 4, 5, 6), (2, 2, 2, 3)),
+    _op("convolution_biased", lambda *xs: conv._biased(*xs, geometry=G1), (2, 3, 6), (4, 3, 3), (4,)),
+    _op("convolution_biased", lambda *xs: conv._biased(*xs, geometry=G2), (2, 4, 5, 6), (2, 2, 2, 3), (2,)),
+    _op("convolution", lambda x, w: conv._convolution(x, w, geometry=G3), (2, 4, 5, 3), (2, 2, 3, 2)),
     _op("convolution_transposed", lambda g, w: conv._transposed(g, w, places=(6,), geometry=G1), (2, 4, 4), (4, 3, 3)),
     _op("convolution_transposed", lambda g, w: conv._transposed(g, w, places=(5, 6), geometry=G2), (2, 2, 5, 3), (2, 2, 2, 3)),
     _op("convolution_kernel", lambda x, g: conv._kernel(x, g, kernel=(3,), geometry=G1), (2, 3, 6), (2, 4, 4)),

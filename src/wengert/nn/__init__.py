@@ -132,7 +132,7 @@ from .transformer import (
     TransformerEncoderBlock as TransformerEncoderBlock,
 )
 
-# glibc gives blocks above a threshold back to the system once they are free, and the next step's arrays come from there
-# as zeroed pages, one fault each: up to a fifth of a step. The threshold follows the largest block that was freed, up to
-# 32 MiB (see mallopt(3)). This frees one, which was never touched.
+# glibc gives large blocks back to the system when they are free, and the arrays of the next step come from there again
+# as zeroed pages, one fault each: up to a fifth of a step. The limit from which blocks are large follows the largest
+# that was freed, up to 32 MiB (see mallopt(3)). This frees one, whose pages were never touched.
 np.empty((32 << 20) - (8 << 10), np.uint8)

@@ -150,6 +150,10 @@ class SelfAttention(Fused):
         self._weights = z, weights
         return (z,)
 
+    def flops(self, *shapes: tuple[int, ...]) -> int:
+        ((batch, length, features),) = shapes
+        return batch * length**2 * (4 * features // 3 + 5 * self.heads)
+
     def pull(self, gs: Sequence[Any], zs: Sequence[Any], xs: Sequence[Any]) -> list[Any]:
         (g,), (x,) = gs, xs
         if self._weights[0] is not zs[0]:  # there was another call

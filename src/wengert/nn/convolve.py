@@ -21,6 +21,7 @@ from numpy import ndarray
 from numpy.lib.stride_tricks import as_strided
 
 from ..declare import general
+from ..operation import spread
 from ..variable import data_of
 
 CACHE = 1 << 18  # bytes of windows in a block
@@ -98,15 +99,17 @@ def _by_group(w: ndarray, groups: int) -> ndarray:
     return w.reshape(groups, w.shape[0] // groups, -1)
 
 
-def convolve(x: Any, w: Any, *, geometry: Geometry) -> ndarray:
-    """The convolution of arrays."""
-    x, w = _alike(x, w)
+def convolve(x: Any, w: Any, b: Any = None, *, geometry: Geometry) -> ndarray:
+    """The convolution of arrays, plus b for each output."""
+    x, w, *bias = _alike(x, w) if b is None else _alike(x, w, b)
     outputs = geometry.outputs(x.shape[2:], w.shape[2:])
     places = int(np.prod(outputs))
     z = np.empty((x.shape[0], geometry.groups, w.shape[0] // geometry.groups, places), x.dtype)
     matrix = _by_group(w, geometry.groups)
     for block, columns in _columns(x, w.shape[2:], outputs, geometry):
         np.matmul(matrix, columns, out=z[block])
+        if bias:
+            z[block] += bias[0].reshape(geometry.groups, -1, 1)
     return z.reshape(x.shape[0], w.shape[0], *outputs)
 
 
@@ -168,11 +171,11 @@ def convolve_kernel(x: Any, g: Any, *, kernel: tuple[int, ...], geometry: Geomet
     return z.transpose(0, 2, 1).reshape(groups * columns_of_z, x.shape[1] // groups, *kernel)
 
 
-def _alike(x: Any, y: Any) -> tuple[ndarray, ndarray]:
-    """Both as ndarrays of one dtype (a batch under vmap is no ndarray: its examples then come one by one)."""
-    x, y = np.asarray(x), np.asarray(y)
-    dtype = np.result_type(x, y)
-    return x.astype(dtype, copy=False), y.astype(dtype, copy=False)
+def _alike(*arrays: Any) -> list[ndarray]:
+    """All as ndarrays of one dtype (a batch under vmap is no ndarray: its examples then come one by one)."""
+    found = [np.asarray(a) for a in arrays]
+    dtype = np.result_type(*found)
+    return [a.astype(dtype, copy=False) for a in found]
 
 
 # ---- operations ---------------------------------------------------------------------------------------------
@@ -188,6 +191,20 @@ _convolution = general(
     (
         lambda t, _z, _x, w, *, geometry: _convolution(t, w, geometry=geometry),
         lambda t, _z, x, _w, *, geometry: _convolution(x, t, geometry=geometry),
+    ),
+)
+_biased = general(
+    "convolution_biased",
+    convolve,
+    (
+        lambda g, _z, x, w, _b, *, geometry: _transposed(g, w, places=x.shape[2:], geometry=geometry),
+        lambda g, _z, x, w, _b, *, geometry: _kernel(x, g, kernel=w.shape[2:], geometry=geometry),
+        lambda g, _z, _x, _w, _b, *, geometry: g.sum((0, *range(2, g.ndim))),
+    ),
+    (
+        lambda t, _z, _x, w, _b, *, geometry: _convolution(t, w, geometry=geometry),
+        lambda t, _z, x, _w, _b, *, geometry: _convolution(x, t, geometry=geometry),
+        lambda t, _z, x, w, _b, *, geometry: _everywhere(t, x.shape, w.shape, geometry),
     ),
 )
 _transposed = general(
@@ -214,6 +231,13 @@ _kernel = general(
         lambda t, _z, x, _g, *, kernel, geometry: _kernel(x, t, kernel=kernel, geometry=geometry),
     ),
 )
+
+
+def _everywhere(t: Any, x_shape: tuple[int, ...], w_shape: tuple[int, ...], geometry: Geometry) -> Any:
+    """A number for each output, in all places of the result."""
+    outputs = geometry.outputs(x_shape[2:], w_shape[2:])
+    return spread(t.reshape(-1, *(1,) * len(outputs)), (x_shape[0], w_shape[0], *outputs))
+
 
 # ---- arguments ----------------------------------------------------------------------------------------------
 
@@ -308,8 +332,9 @@ def convolution(
     outputs = geometry.outputs(xs[2:], ws[2:])
     if any([n < 1 for n in outputs]):
         raise ValueError(f"convolution: a kernel of {ws[2:]} (dilation {geometry.dilation}) does not fit into {xs[2:]}")
-    z = _convolution(x, weight, geometry=geometry)
-    return z if bias is None else z + bias.reshape(-1, *(1,) * count)
+    if bias is None:
+        return _convolution(x, weight, geometry=geometry)
+    return _biased(x, weight, bias, geometry=geometry)
 
 
 def convolution_transposed(

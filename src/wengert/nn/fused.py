@@ -24,7 +24,8 @@ class Fused:
     """One call of such an operation, with what its derivative reads. A subclass is declared by `fused`.
 
     On arrays of floating-point numbers, `value` and `pull` do the work. For all else (derivatives of derivatives,
-    batches under vmap, forward mode) the same is put together from differentiable calls by `compose`.
+    batches under vmap, forward mode) the same is put together from differentiable calls by `compose`. An instance is
+    called once by its layer; where a Recorder calls it again, `pull` has to see that what `value` kept is of that call.
     """
 
     operation: Callable[..., Any]
@@ -40,6 +41,10 @@ class Fused:
 
     def compose(self, *xs: Any) -> tuple[Any, ...]:
         """The results, in differentiable calls."""
+        raise NotImplementedError
+
+    def flops(self, *shapes: tuple[int, ...]) -> int:
+        """Floating-point operations of a call on arguments of these shapes: see `Module.summary`."""
         raise NotImplementedError
 
     def __call__(self, *xs: Any) -> tuple[Any, ...]:
@@ -86,6 +91,8 @@ def _pull(i: int, gs: Any, zs: Any, xs: Any, *, call: Fused) -> Any:
     if kept is None or kept[0] is not gs or kept[1][i] is None:
         kept = call._flows = gs, _flows(gs, zs, xs, call)
     t, kept[1][i] = kept[1][i], None
+    if not any([u is not None for u in kept[1]]):
+        call._flows = None
     return t
 
 

@@ -1,8 +1,7 @@
 """A recurrent layer's run over a whole sequence, as one operation.
 
-On arrays, each step is written into arrays made once, and the derivative is backpropagation through time in closed form:
-one product of matrices a step, and one at the end for the recurrent weight. For all else (derivatives of derivatives,
-batches under vmap, complex numbers) the same steps are put together from NumPy calls, in `compose`.
+On arrays, each step is written into arrays made once, and the derivative is backpropagation through time in closed
+form: one product of matrices a step, and one at the end for the recurrent weight.
 """
 
 from __future__ import annotations
@@ -92,6 +91,10 @@ class Sweep(Fused):
         result = tuple([z.swapaxes(0, 1).copy() for z in found])
         self._values = result, found, kept
         return result
+
+    def flops(self, *shapes: tuple[int, ...]) -> int:
+        (batch, length, rows), (_, n), *_ = shapes
+        return batch * length * rows * (2 * n + 5)
 
     def pull(self, gs: Sequence[Any], zs: Sequence[Any], xs: Sequence[Any]) -> list[Any]:
         """What flows to each argument, on arrays."""
