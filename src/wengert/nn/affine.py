@@ -9,6 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from ..declare import general
+from ..function import give
 from ..operation import spread
 from ..variable import data_of
 from . import init
@@ -36,6 +37,22 @@ def _linear_value(x: Any, w: Any, b: Any) -> Any:
     return z + b
 
 
+def _linear_back(self: Any, g: Any, cotangents: dict[Any, Any]) -> None:
+    """The rules, without what the engine does for others between them."""
+    x, w, _ = self.xs
+    if not type(g) is type(x) is type(w) is ndarray or x.ndim == 1:
+        self.back_generic(g, cotangents)
+        return
+    p, q, r = self.parents
+    rows = g if g.ndim == 2 else _rows(g)
+    if r is not None:
+        give(cotangents, r, np.add.reduce(rows, 0))
+    if q is not None:
+        give(cotangents, q, rows.T @ (x if x.ndim == 2 else _rows(x)))
+    if p is not None:
+        give(cotangents, p, _by_rows(g, w))
+
+
 _linear = general(
     "linear",
     _linear_value,
@@ -49,7 +66,12 @@ _linear = general(
         lambda t, _z, x, _w, _b: _by_rows(x, t.T),
         lambda t, _z, x, _w, _b: spread(t, (*x.shape[:-1], *t.shape)),
     ),
+    back=_linear_back,
 )
+
+
+def _shape(x: Any) -> Any:
+    return x.shape if hasattr(x, "shape") else np.shape(data_of(x))
 
 
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
@@ -69,13 +91,13 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
         >>> wg.nn.linear(np.ones(2), np.array([[1.0, 2.0]]), np.array([0.5]))
         array([3.5])
     """
-    xs, ws = np.shape(data_of(x)), np.shape(data_of(weight))
+    xs, ws = _shape(x), _shape(weight)
     if not xs or len(ws) != 2 or xs[-1] != ws[1]:
         raise ValueError(f"linear: x has shape {xs}, but a weight of shape {ws} takes (..., {ws[-1] if ws else '?'})")
     if bias is None:
         return x @ weight.T
-    if np.shape(data_of(bias)) != ws[:1]:
-        raise ValueError(f"linear: bias has shape {np.shape(data_of(bias))}, but a weight of shape {ws} needs {ws[:1]}")
+    if _shape(bias) != ws[:1]:
+        raise ValueError(f"linear: bias has shape {_shape(bias)}, but a weight of shape {ws} needs {ws[:1]}")
     return _linear(x, weight, bias)
 
 
