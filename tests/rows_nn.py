@@ -25,6 +25,7 @@ def _op(name, op, *shapes, **options):
 
 ROWS: list[Row] = [
     *[_op("linear", nn.linear, x, (2, 3), (2,)) for x in [(3,), (4, 3), (2, 4, 3), (0, 3)]],
+    *[_op("linear_unbiased", nn.linear, x, (2, 3)) for x in [(3,), (4, 3), (2, 4, 3), (0, 3)]],
     *[_op("leaky_relu", lambda x: nn.leaky_relu(x, 0.1), s, distinct=True) for s in (V, T, E)],
     *[_op("elu", lambda x: nn.elu(x, 0.7), s, distinct=True) for s in (V, T, E)],
     _op("elu", nn.selu, T, distinct=True),

@@ -37,18 +37,25 @@ def _linear_value(x: Any, w: Any, b: Any) -> Any:
     return z + b
 
 
-def _linear_back(self: Any, g: Any, cotangents: dict[Any, Any]) -> None:
+def _for_weight(g: Any, x: Any) -> Any:
+    return g[:, None] * x if x.ndim == 1 else _rows(g).T @ _rows(x)
+
+
+def _for_bias(g: Any) -> Any:
+    return g if g.ndim == 1 else _rows(g).sum(0)
+
+
+def _back(self: Any, g: Any, cotangents: dict[Any, Any]) -> None:
     """The rules, without what the engine does for others between them."""
-    x, w, _ = self.xs
-    if not type(g) is type(x) is type(w) is ndarray or x.ndim == 1:
+    x, w = self.xs[:2]
+    if not type(g) is type(x) is type(w) is ndarray:
         self.back_generic(g, cotangents)
         return
-    p, q, r = self.parents
-    rows = g if g.ndim == 2 else _rows(g)
-    if r is not None:
-        give(cotangents, r, np.add.reduce(rows, 0))
+    p, q, *r = self.parents
+    if r and r[0] is not None:
+        give(cotangents, r[0], _for_bias(g))
     if q is not None:
-        give(cotangents, q, rows.T @ (x if x.ndim == 2 else _rows(x)))
+        give(cotangents, q, _for_weight(g, x))
     if p is not None:
         give(cotangents, p, _by_rows(g, w))
 
@@ -58,15 +65,22 @@ _linear = general(
     _linear_value,
     (
         lambda g, _z, _x, w, _b: _by_rows(g, w),
-        lambda g, _z, x, _w, _b: (g[:, None] * x) if x.ndim == 1 else _rows(g).T @ _rows(x),
-        lambda g, _z, _x, _w, _b: g if g.ndim == 1 else _rows(g).sum(0),
+        lambda g, _z, x, _w, _b: _for_weight(g, x),
+        lambda g, _z, _x, _w, _b: _for_bias(g),
     ),
     (
         lambda t, _z, _x, w, _b: _by_rows(t, w.T),
         lambda t, _z, x, _w, _b: _by_rows(x, t.T),
         lambda t, _z, x, _w, _b: spread(t, (*x.shape[:-1], *t.shape)),
     ),
-    back=_linear_back,
+    back=_back,
+)
+_unbiased = general(
+    "linear_unbiased",
+    lambda x, w: _by_rows(x, w.T),
+    (lambda g, _z, _x, w: _by_rows(g, w), lambda g, _z, x, _w: _for_weight(g, x)),
+    (lambda t, _z, _x, w: _by_rows(t, w.T), lambda t, _z, x, _w: _by_rows(x, t.T)),
+    back=_back,
 )
 
 
@@ -95,7 +109,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     if not xs or len(ws) != 2 or xs[-1] != ws[1]:
         raise ValueError(f"linear: x has shape {xs}, but a weight of shape {ws} takes (..., {ws[-1] if ws else '?'})")
     if bias is None:
-        return x @ weight.T
+        return _unbiased(x, weight)
     if _shape(bias) != ws[:1]:
         raise ValueError(f"linear: bias has shape {_shape(bias)}, but a weight of shape {ws} needs {ws[:1]}")
     return _linear(x, weight, bias)

@@ -103,6 +103,8 @@ class _Recurrent(Module):
         w, u = getattr(self, "weight_ih" + suffix), getattr(self, "weight_hh" + suffix)
         b = getattr(self, "bias_ih" + suffix) if self.bias else None
         c = getattr(self, "bias_hh" + suffix) if self.bias else np.zeros(len(u), u.dtype)
+        if self.bias and not self._sweep.apart:
+            b, c = None, b + c
         gates = linear(x, w, b)  # of all steps at once
         if not gates.shape[1]:
             return np.zeros((*gates.shape[:2], self.hidden), gates.dtype), tuple(state)

@@ -111,8 +111,8 @@ def _flops(name: str, args: Sequence[Any], kwargs: Any, y: Any) -> int:
     out = sum(map(_size, y)) if isinstance(y, tuple) else _size(y)
     if name in ("matmul", "dot"):
         return 2 * out * (np.shape(data_of(args[0])) or (1,))[-1]
-    if name == "linear":
-        return out * (2 * np.shape(data_of(args[0]))[-1] + 1)
+    if name in ("linear", "linear_unbiased"):
+        return out * (2 * np.shape(data_of(args[0]))[-1] + (name == "linear"))
     if name in ("convolution", "convolution_biased"):
         return out * (2 * int(np.prod(np.shape(data_of(args[1]))[1:])) + (name == "convolution_biased"))
     if name in ("sweep", "self_attention"):

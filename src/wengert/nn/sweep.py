@@ -44,7 +44,10 @@ class Sweep(Fused):
         raise NotImplementedError
 
     def step(self, gx: Any, gh: Any, now: Sequence[Any], new: Sequence[Any], kept: Any) -> None:
-        """The same on arrays, into `new`. gh may be changed; kept has shape (self.kept, batch, hidden)."""
+        """The same on arrays, into `new`. gh may be changed.
+
+        gx and gh have shape (self.gates, batch, hidden), and kept (self.kept, batch, hidden).
+        """
         raise NotImplementedError
 
     def back(self, gs: Sequence[Any], now: Sequence[Any], new: Sequence[Any], kept: Any, ga: Any, gb: Any) -> list[Any]:
@@ -73,17 +76,18 @@ class Sweep(Fused):
 
     def value(self, gates: Any, weight: Any, bias: Any, *states: Any) -> tuple[Any, ...]:
         """The run on arrays. Inside, what belongs to a step is contiguous."""
-        (batch, length, rows), n = gates.shape, weight.shape[1]
+        (batch, length, _), n = gates.shape, weight.shape[1]
         dtype = np.result_type(gates, weight, bias, *states)
-        matrix = np.ascontiguousarray(weight.T)
+        matrix = weight.reshape(self.gates, n, n).swapaxes(1, 2).astype(dtype, order="C")
+        bias = bias.reshape(self.gates, 1, n)
         found = [np.empty((length, batch, n), dtype) for _ in states]
-        kept, gh = np.empty((length, self.kept, batch, n), dtype), np.empty((batch, rows), dtype)
+        kept, gh = np.empty((length, self.kept, batch, n), dtype), np.empty((self.gates, batch, n), dtype)
         now: Sequence[Any] = states
         for t in self._order(length):
             np.matmul(now[0], matrix, out=gh)
             gh += bias
             new = [z[t] for z in found]
-            self.step(gates[:, t], gh, now, new, kept[t])
+            self.step(_blocks(gates[:, t], self.gates), gh, now, new, kept[t])
             if self.mask is not None:
                 for a, b in zip(new, now, strict=True):
                     np.copyto(a, b, where=~self.mask[:, t, None])
@@ -137,7 +141,7 @@ class Sweep(Fused):
 
 def _blocks(x: Any, count: int) -> Any:
     """(batch, count * hidden) as (count, batch, hidden): a view."""
-    return x.reshape(len(x), count, -1).swapaxes(0, 1)
+    return x.reshape(len(x), count, x.shape[1] // count).swapaxes(0, 1)
 
 
 # ---- cells --------------------------------------------------------------------------------------------------
@@ -161,9 +165,9 @@ class Elman(Sweep):
     def step(self, gx: Any, gh: Any, now: Sequence[Any], new: Sequence[Any], kept: Any) -> None:
         gh += gx
         if self.relu:
-            np.maximum(gh, 0, out=kept[0])
+            np.maximum(gh, 0, out=kept)
         else:
-            np.tanh(gh, out=kept[0])
+            np.tanh(gh, out=kept)
         new[0][...] = kept[0]
 
     def back(self, gs: Sequence[Any], now: Sequence[Any], new: Sequence[Any], kept: Any, ga: Any, gb: Any) -> list[Any]:
@@ -192,7 +196,6 @@ class Gru(Sweep):
         return (new + both[:, n:] * (h - new),)
 
     def step(self, gx: Any, gh: Any, now: Sequence[Any], new: Sequence[Any], kept: Any) -> None:
-        gx, gh = _blocks(gx, 3), _blocks(gh, 3)
         r, z, candidate, m = kept
         np.add(gx[:2], gh[:2], out=kept[:2])
         _sigmoid_in_place(kept[:2])
@@ -232,8 +235,7 @@ class Lstm(Sweep):
 
     def step(self, gx: Any, gh: Any, now: Sequence[Any], new: Sequence[Any], kept: Any) -> None:
         (i, f, g, o), (h, c) = kept, new
-        gh += gx
-        kept[...] = _blocks(gh, 4)
+        np.add(gh, gx, out=kept)
         for gate in (kept[:2], o):
             gate *= 0.5
         np.tanh(kept, out=kept)
