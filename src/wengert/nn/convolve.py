@@ -148,7 +148,8 @@ def _turned(geometry: Geometry, kernel: Sequence[int]) -> Geometry | None:
 def _turned_kernel(w: ndarray, groups: int) -> ndarray:
     """A kernel with each axis of places reversed, and inputs for outputs."""
     apart = w.reshape(groups, w.shape[0] // groups, *w.shape[1:]).swapaxes(1, 2)
-    return apart[(..., *[slice(None, None, -1)] * (w.ndim - 2))].reshape(-1, apart.shape[2], *w.shape[2:])
+    turned = np.flip(apart, tuple(range(3, apart.ndim)))
+    return turned.reshape(groups * apart.shape[1], apart.shape[2], *w.shape[2:])
 
 
 def _offsets(kernel: Sequence[int], outputs: Sequence[int], geometry: Geometry) -> Iterator[tuple[Any, Any]]:

@@ -134,7 +134,7 @@ def cross_entropy(
     """The cross-entropy of softmax(logits) with a target: the negative log-likelihood of the right classes.
 
     Args:
-        logits: scores, not probabilities; the classes are along `axis`.
+        logits: scores, not probabilities; the classes are along `axis`, the last (in PyTorch it is axis 1).
         target: class numbers, integers of logits' shape without `axis`; or probabilities of logits' shape.
         weight: of each class, shape (classes,). The mean is then that weighted with the right classes' weights.
         label_smoothing: the part of the target, from 0 to 1, that is spread evenly over the classes (Szegedy et al.,
@@ -242,6 +242,8 @@ def _soft_cross_entropy(
 
 def nll_loss(log_probabilities: Any, target: Any, *, axis: int = -1, reduction: str = "mean") -> Any:
     """The negative log-likelihood of class numbers, from logarithms of probabilities: `cross_entropy` without softmax.
+
+    The classes are along `axis`, the last (in PyTorch it is axis 1).
 
     Raises:
         ValueError, TypeError: as `cross_entropy`.
