@@ -9,8 +9,6 @@ unless `dtype=` says otherwise (`net.astype(float)` converts). Every random choi
 `numpy.random.Generator`, a seed, or None for numbers that nobody can repeat.
 """
 
-import numpy as np
-
 from . import init as init
 from .activations import (
     celu as celu,
@@ -131,8 +129,3 @@ from .transformer import (
     TransformerEncoder as TransformerEncoder,
     TransformerEncoderBlock as TransformerEncoderBlock,
 )
-
-# glibc gives large blocks back to the system when they are free, and the arrays of the next step come from there again
-# as zeroed pages, one fault each: up to a fifth of a step. The limit from which blocks are large follows the largest
-# that was freed, up to 32 MiB (see mallopt(3)). This frees one, whose pages were never touched.
-np.empty((32 << 20) - (8 << 10), np.uint8)

@@ -31,7 +31,7 @@ def _by_rows(x: Any, w: Any) -> Any:
 
 def _linear_value(x: Any, w: Any, b: Any) -> Any:
     z = _by_rows(x, w.T)
-    if type(z) is ndarray and z.dtype is b.dtype:
+    if type(z) is type(b) is ndarray and z.dtype is b.dtype:
         z += b
         return z
     return z + b

@@ -17,6 +17,11 @@ from ..declare import _Each, several
 from ..recording import recorded
 from ..variable import Variable, wrap
 
+# glibc gives large blocks back to the system when they are free, and the arrays of the next step come from there again
+# as zeroed pages, one fault each: up to a fifth of a step. The limit from which blocks are large follows the largest
+# that was freed, up to 32 MiB (see mallopt(3)). This frees one, whose pages were never touched.
+np.empty((32 << 20) - (8 << 10), np.uint8)
+
 BLOCK = 1 << 14  # elements: a few arrays of so many stay in a core's cache
 
 

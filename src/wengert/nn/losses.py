@@ -204,7 +204,9 @@ def _check_labels(labels: Any, shape: tuple[int, ...], axis: int, classes: int, 
             f"cross_entropy: logits have shape {shape} with {classes} classes along axis {axis}, so the target has "
             f"shape {expected} (class numbers) or {shape} (probabilities); got {labels.shape}"
         )
-    if not labels.size or labels.view(f"u{labels.itemsize}").max() < classes:  # negative ones count as large
+    if (
+        not labels.size or labels.view(labels.dtype.str.replace("i", "u")).max() < classes
+    ):  # negative ones count as large
         return
     wrong = (labels < 0) | (labels >= classes)
     if ignore_index is not None:
