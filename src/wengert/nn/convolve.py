@@ -24,7 +24,7 @@ from ..declare import general
 from ..operation import spread
 from ..variable import data_of
 
-CACHE = 1 << 18  # bytes of windows in a block
+CACHE = 1 << 19  # bytes of windows in a block
 GATHER = 2  # adding up what meets in one place takes so many times as long as copying as much
 
 Pairs = tuple[tuple[int, int], ...]
