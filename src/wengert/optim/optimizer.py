@@ -13,7 +13,6 @@ from ..variable import Leaf, Variable, describe, is_inexact
 
 BLOCK = 2**15  # elements: a block of the parameter, gradient, state and scratch together stay in a core's cache
 SCRATCH = 3  # arrays of one block: the decayed gradient, and two for `apply`
-SMALL = 2**12  # elements: parameters up to here are taken together
 
 _BOUNDS = {  # option: lowest value, and what it must be less than
     "lr": (0.0, math.inf),
