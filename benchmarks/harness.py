@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-BY_HAND = "by hand"  # the contender that every other must agree with
+BY_HAND = "by hand"
 PYTORCH = "PyTorch"
 
 Call = Callable[[], Sequence[Any]]  # one computation; returns its gradients as the library gives them
@@ -24,6 +24,9 @@ class Workload:
 
     name: str
     contenders: dict[str, Callable[[], Call]]
+    reference: str = BY_HAND  # the contender that every other must agree with
+    calls: int = 1  # so many calls are compared
+    rtol: float = 1e-9
 
 
 @dataclass
@@ -59,7 +62,7 @@ class Target:
 
 
 def prepare(workload: Workload) -> dict[str, Call | None]:
-    """The contenders' computations, checked to give what the one by hand gives; None for what is not installed."""
+    """The contenders' computations, checked to give what the reference gives; None for what is not installed."""
     calls: dict[str, Call | None] = {}
     for name, make in workload.contenders.items():
         try:
@@ -68,12 +71,18 @@ def prepare(workload: Workload) -> dict[str, Call | None]:
             if error.name is None or error.name.split(".")[0] in ("numpy", "wengert", "benchmarks"):
                 raise
             calls[name] = None
-    expected = results(calls[BY_HAND])
+    expected = first_results(workload, calls[workload.reference])
     for name, call in calls.items():
-        if call is not None and name != BY_HAND:
-            for got, want in zip(results(call), expected, strict=True):
-                np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12, err_msg=f"{workload.name}: {name}")
+        if call is not None and name != workload.reference:
+            for got, want in zip(first_results(workload, call), expected, strict=True):
+                where = f"{workload.name}: {name}"
+                np.testing.assert_allclose(got, want, rtol=workload.rtol, atol=1e-12, err_msg=where)
     return calls
+
+
+def first_results(workload: Workload, call: Call) -> list[np.ndarray]:
+    """What the first calls return, one after the other."""
+    return [g for _ in range(workload.calls) for g in results(call)]
 
 
 def results(call: Call) -> list[np.ndarray]:
@@ -124,17 +133,18 @@ def environment(libraries: Sequence[str]) -> dict[str, str]:
     return versions
 
 
-def table(timings: Sequence[Timing]) -> str:
-    """A line for each contender: its median time, and its ratio to the one by hand and to PyTorch."""
+def table(timings: Sequence[Timing], bases: Sequence[str] = (BY_HAND, PYTORCH)) -> str:
+    """A line for each contender: its median time, and its ratio to others."""
     of = {(t.workload, t.contender): t for t in timings}
-    lines = [f"{'workload':<20}{'contender':<22}{'median µs':>12}{'x by hand':>12}{'x PyTorch':>12}"]
+    head = "".join([f"{f'x {base}':>12}" for base in bases])
+    lines = [f"{'workload':<22}{'contender':<22}{'median µs':>12}{head}"]
     for t in timings:
-        line = f"{t.workload:<20}{t.contender:<22}"
+        line = f"{t.workload:<22}{t.contender:<22}"
         if not t.rounds:
             lines.append(f"{line}{'not installed':>16}")
             continue
         line += f"{t.median:>12.1f}"
-        for other in (BY_HAND, PYTORCH):
+        for other in bases:
             base = of.get((t.workload, other))
             line += f"{t.ratio(base):>12.2f}" if base is not None and base.rounds else f"{'-':>12}"
         lines.append(line)
@@ -148,3 +158,32 @@ def verdicts(targets: Sequence[Target]) -> str:
         measured = "-" if t.measured is None else f"{t.measured:.2f}"
         lines.append(f"{t.text:<60}{measured:>12}{t.limit:>12.2f}  {t.verdict}")
     return "\n".join(lines)
+
+
+def ratio_targets(ratios: Sequence[tuple[str, str, str, float]], timings: Sequence[Timing]) -> list[Target]:
+    """The targets about the workloads that were run: (workload, contender, compared with, at most)."""
+    of = {(t.workload, t.contender): t for t in timings}
+    targets = []
+    for workload, contender, other, limit in ratios:
+        if (workload, contender) in of:
+            ours, base = of[workload, contender], of[workload, other]
+            measured = ours.ratio(base) if base.rounds else None
+            targets.append(Target(f"{workload}: {contender} / {other}", limit, measured))
+    return targets
+
+
+def report(
+    versions: dict[str, str], rounds: int, timings: Sequence[Timing], targets: Sequence[Target]
+) -> dict[str, Any]:
+    """What was measured, for a file."""
+    return {
+        "environment": versions,
+        "rounds": rounds,
+        "median_microseconds": {
+            workload: {t.contender: t.median if t.rounds else None for t in timings if t.workload == workload}
+            for workload in dict.fromkeys(t.workload for t in timings)
+        },
+        "targets": [
+            {"target": t.text, "measured": t.measured, "at_most": t.limit, "verdict": t.verdict} for t in targets
+        ],
+    }

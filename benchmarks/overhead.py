@@ -9,12 +9,21 @@ from __future__ import annotations
 import argparse
 import json
 import textwrap
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from .footprint import VALUE_FREE, bytes_per_node, import_time
-from .harness import BY_HAND, PYTORCH, Target, Timing, environment, table, time_rounds, verdicts
+from .harness import (
+    BY_HAND,
+    PYTORCH,
+    Target,
+    Timing,
+    environment,
+    ratio_targets,
+    report,
+    table,
+    time_rounds,
+    verdicts,
+)
 from .workloads import WORKLOADS
 
 PARTS = (*WORKLOADS, "memory", "import")
@@ -50,7 +59,7 @@ def run(options: argparse.Namespace) -> None:
     for name in WORKLOADS:
         if name in parts:
             timings += time_rounds(WORKLOADS[name](), options.rounds)
-    targets = ratio_targets(timings)
+    targets = ratio_targets(RATIOS, timings)
     if "memory" in parts:
         targets += [
             Target(f"bytes a node, {text}", BYTES_PER_NODE, bytes_per_node(step)) for text, step in VALUE_FREE.items()
@@ -65,32 +74,3 @@ def run(options: argparse.Namespace) -> None:
         print(f"\n{verdicts(targets)}")
     if options.json:
         options.json.write_text(json.dumps(report(versions, options.rounds, timings, targets), indent=2) + "\n")
-
-
-def ratio_targets(timings: Sequence[Timing]) -> list[Target]:
-    """The targets about the workloads that were run."""
-    of = {(t.workload, t.contender): t for t in timings}
-    targets = []
-    for workload, contender, other, limit in RATIOS:
-        if (workload, contender) in of:
-            ours, base = of[workload, contender], of[workload, other]
-            measured = ours.ratio(base) if base.rounds else None
-            targets.append(Target(f"{workload}: {contender} / {other}", limit, measured))
-    return targets
-
-
-def report(
-    versions: dict[str, str], rounds: int, timings: Sequence[Timing], targets: Sequence[Target]
-) -> dict[str, Any]:
-    """What was measured, for a file."""
-    return {
-        "environment": versions,
-        "rounds": rounds,
-        "median_microseconds": {
-            workload: {t.contender: t.median if t.rounds else None for t in timings if t.workload == workload}
-            for workload in dict.fromkeys(t.workload for t in timings)
-        },
-        "targets": [
-            {"target": t.text, "measured": t.measured, "at_most": t.limit, "verdict": t.verdict} for t in targets
-        ],
-    }

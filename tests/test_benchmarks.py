@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from benchmarks.footprint import VALUE_FREE, bytes_per_node
-from benchmarks.harness import BY_HAND, Target, Timing, results
+from benchmarks.harness import BY_HAND, Target, Timing, prepare, results
+from benchmarks.networks import NETWORKS
 from benchmarks.overhead import PARTS
 from benchmarks.workloads import WORKLOADS
 
@@ -69,3 +70,19 @@ def test_overhead_prints_a_table_and_writes_a_file(part, tmp_path):
     assert measured["rounds"] == 1
     assert all(t["target"] in text for t in measured["targets"])
     assert ("by hand" in text) == (part in WORKLOADS)
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("optimizer", ["Adam", "SGD"])
+def test_networks_of_both_libraries_have_the_same_losses(network, optimizer):
+    pytest.importorskip("torch", reason="PyTorch is installed apart")
+    assert all(prepare(NETWORKS[network](optimizer)).values())  # raises where they differ
+
+
+def test_training_prints_a_table_and_writes_a_file(tmp_path):
+    file = tmp_path / "measured.json"
+    text = _benchmarks("training", "--rounds", "1", "--only", "digits", "--threads", "2", "--json", str(file))
+    (target,) = json.loads(file.read_text())["targets"]
+    assert target["target"] in text
+    assert "2 thread(s)" in text
