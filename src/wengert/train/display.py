@@ -1,0 +1,98 @@
+"""What a run shows: a bar of rich on a terminal or in a notebook, and plain lines everywhere else."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import sys
+from collections.abc import Mapping
+from time import monotonic
+from typing import Any, Self
+
+QUIET_FOR = 60.0  # seconds after which plain lines tell that something still happens
+
+
+class Display:
+    """Shows nothing: the base of what does."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def progress(self, fraction: float, text: str) -> None:
+        """How much of the run is done, from 0 to 1, and in words."""
+
+    def line(self, text: str) -> None:
+        """Something that stays."""
+
+
+class Lines(Display):
+    """A line for each report, and, where these are far apart, one a minute: for pipes, files and plain terminals."""
+
+    def __init__(self) -> None:
+        self._last = monotonic()
+
+    def progress(self, fraction: float, text: str) -> None:
+        if monotonic() - self._last > QUIET_FOR:
+            self.line(f"{100 * fraction:3.0f} %  {text}")
+
+    def line(self, text: str) -> None:
+        self._last = monotonic()
+        print(text, flush=True)  # a reader at the other end of a pipe sees each line when it is there
+
+
+class Bar(Display):
+    """A bar that moves, with the lines above it."""
+
+    def __init__(self, console: Any) -> None:
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        columns: list[Any] = [BarColumn(24), TaskProgressColumn(), TextColumn("{task.description}", markup=False)]
+        self._console, self._last = console, 0.0
+        self._progress = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
+        self._task = self._progress.add_task("", total=1.0)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    def progress(self, fraction: float, text: str) -> None:
+        if (now := monotonic()) - self._last > 0.1:  # as often as it is drawn
+            self._last = now
+            self._progress.update(self._task, completed=fraction, description=text)
+
+    def line(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True)
+
+
+def open_display(shown: bool = True) -> Display:
+    """The bar where rich is installed and somebody watches; else lines; or nothing."""
+    if not shown:
+        return Display()
+    with contextlib.suppress(ImportError):
+        if not (notebook := "ipykernel" in sys.modules) and not (
+            sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+        ):
+            return Lines()  # without the cost of importing rich
+        from rich.console import Console
+
+        if not notebook or importlib.util.find_spec("ipywidgets") is not None:  # which rich needs there
+            return Bar(Console(highlight=False, markup=False, emoji=False))
+    return Lines()
+
+
+def in_words(row: Mapping[str, Any]) -> str:
+    """A row of the log on one line."""
+    parts = []
+    for name, value in row.items():
+        if name == "seconds":
+            parts.append(f"{value:.1f} s")
+        else:
+            parts.append(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}")
+    return "  ".join(parts)
