@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import signal
 import subprocess
 import sys
-import textwrap
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +14,6 @@ import pytest
 
 import wengert as wg
 from wengert.train import trainer as trainer_file
-from wengert.train.display import in_words, open_display
 
 train, nn, optim, data = wg.train, wg.nn, wg.optim, wg.data
 
@@ -108,7 +103,7 @@ def start(make: Any, out: Path, loader: dict[str, Any], **options: Any) -> tuple
 
 def outcome(trainer: Any) -> bytes:
     """All that a run ends with, but for the seconds that it took."""
-    state = {k: v for k, v in trainer_file.gathered(trainer).items()}
+    state = trainer_file.gathered(trainer)
     state["counters"] = {**state["counters"], "seconds": 0, "row": {**state["counters"]["row"], "seconds": 0}}
     path = Path(trainer.checkpoints.path) / "outcome"
     train.save_checkpoint(path, state)
@@ -212,8 +207,11 @@ killed, choose, moments = 0, random.Random(0), []
 while killed < kills:
     ready, child = os.pipe(), os.fork()
     if not child:
-        os.write(ready[1], b"x")
-        run(out, 10**9, 7)
+        try:
+            os.write(ready[1], b"x")
+            run(out, 10**9, 7)
+        finally:
+            os._exit(1)
     os.read(ready[0], 1)
     time.sleep(choose.uniform(0.0, 0.08))
     os.kill(child, signal.SIGKILL)

@@ -5,12 +5,14 @@ trainer.resume()
 trainer.fit(loader, validation, epochs=10)
 """
 
+from . import models as models
 from .callbacks import Callback as Callback
 from .checkpoints import (
     CheckpointFolder as CheckpointFolder,
     load_checkpoint as load_checkpoint,
     save_checkpoint as save_checkpoint,
 )
+from .curves import plot_log as plot_log
 from .logs import (
     CSVLog as CSVLog,
     JSONLog as JSONLog,

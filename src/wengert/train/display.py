@@ -11,10 +11,15 @@ from time import monotonic
 from typing import Any, Self
 
 QUIET_FOR = 60.0  # seconds after which plain lines tell that something still happens
+AGAIN = 20  # reports after which the names are shown again
 
 
 class Display:
     """Shows nothing: the base of what does."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._since = 0  # reports since the names were shown
 
     def __enter__(self) -> Self:
         return self
@@ -28,11 +33,22 @@ class Display:
     def line(self, text: str) -> None:
         """Something that stays."""
 
+    def report(self, row: Mapping[str, Any]) -> None:
+        """The numbers of a row of the log, under their names: but for the learning rate, for the sake of width."""
+        numbers = {k: v for k, v in row.items() if isinstance(v, (int, float)) and k != "lr"}
+        widths = {name: max(len(name), 6) for name in numbers}
+        if self._names != [*numbers] or self._since == AGAIN:
+            self._names, self._since = [*numbers], 0
+            self.line("  ".join([name.rjust(width) for name, width in widths.items()]))
+        self._since += 1
+        self.line("  ".join([_number(numbers[name]).rjust(width) for name, width in widths.items()]))
+
 
 class Lines(Display):
     """A line for each report, and, where these are far apart, one a minute: for pipes, files and plain terminals."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._last = monotonic()
 
     def progress(self, fraction: float, text: str) -> None:
@@ -50,6 +66,7 @@ class Bar(Display):
     def __init__(self, console: Any) -> None:
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+        super().__init__()
         columns: list[Any] = [BarColumn(24), TaskProgressColumn(), TextColumn("{task.description}", markup=False)]
         self._console, self._last = console, 0.0
         self._progress = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
@@ -87,12 +104,8 @@ def open_display(shown: bool = True) -> Display:
     return Lines()
 
 
-def in_words(row: Mapping[str, Any]) -> str:
-    """A row of the log on one line."""
-    parts = []
-    for name, value in row.items():
-        if name == "seconds":
-            parts.append(f"{value:.1f} s")
-        else:
-            parts.append(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}")
-    return "  ".join(parts)
+def _number(value: float) -> str:
+    """Four digits at least, and no exponent for the usual numbers."""
+    if isinstance(value, int):
+        return str(value)
+    return f"{value:.4f}" if 1e-3 < abs(value) < 10 else f"{value:.2f}" if 10 <= abs(value) < 1e6 else f"{value:g}"

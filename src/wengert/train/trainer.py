@@ -15,7 +15,7 @@ from ..optim import ExponentialMovingAverage, Optimizer
 from ..recording import no_grad
 from .callbacks import Callback
 from .checkpoints import CheckpointFolder, load_checkpoint
-from .display import Display, in_words, open_display
+from .display import Display, open_display
 from .interrupts import Interrupt
 from .logs import Logs
 from .metrics import Best, Means
@@ -100,11 +100,10 @@ class Trainer:
                 raise ValueError(f"Trainer: {name} must be a positive integer, got {value!r}")
         self.model, self.optimizer, self.loss, self.means = model, optimizer, loss, Means(metrics)
         self.stepping = Stepping(optimizer, schedule, schedule_per, average, accumulate, clip_norm, clip_value)
-        self.stream = Stream()
+        self.stream, self.logs = Stream(), Logs(log, None if out is None else Path(out))
         self.best, self.keep_best = Best(monitor, mode, patience, min_delta), keep_best
         self.report_every, self.save_every, self.log_every = report_every, save_every, log_every
         self.callbacks, self.progress = list(callbacks), progress
-        self.logs = Logs(log, None if out is None else Path(out))
         self.checkpoints = None if out is None else CheckpointFolder(Path(out) / "checkpoints", keep)
         self.steps = self.epoch = self.batch = 0
         self.due = self.over = False  # a report is due; the epoch is over
@@ -264,9 +263,9 @@ class Trainer:
 
     def _report(self, validation: Iterable[Any] | None, last: bool = False) -> None:
         """A row. The last one, amid an epoch, decides nothing, so that going on later is as if there were none."""
-        row = self._row() | {"seconds": round(self.seconds, 3)}
-        if validation is not None:
-            row |= {f"val_{name}": value for name, value in self.evaluate(validation).items()}
+        tested = {} if validation is None else self.evaluate(validation)
+        row = self._row() | {f"val_{name}": value for name, value in tested.items()}
+        row["seconds"] = round(self.seconds, 3)
         self._tell("on_report", row)
         better = not last and self.best.judge(row)
         if not last:
@@ -275,7 +274,7 @@ class Trainer:
             self.due = False
         self.row = row
         self.logs.write(row)
-        self._display.line(in_words(row))
+        self._display.report(row)
         if self.checkpoints is not None:
             self.save(better)
 
