@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -94,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     out = args.out or Path("wengert-train") / f"{args.data}-{model}"
     again = f"wengert train {args.data} --model {model} --out {out} --resume"
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        _make(out)
         config = _settled(args, model, out, again)
         from .session import Session
 
@@ -113,6 +114,16 @@ def run(args: argparse.Namespace) -> int:
 
 class Mistake(Exception):
     """Something in the command that the user can put right."""
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except (FileExistsError, NotADirectoryError):
+        raise Mistake(f"cannot write to --out {folder}: there is a file in its place") from None
+    except OSError as error:
+        raise Mistake(f"cannot write to --out {folder}: {error.strerror or error}; name another folder") from None
 
 
 def _settled(args: argparse.Namespace, model: str, out: Path, again: str) -> dict[str, Any]:

@@ -41,7 +41,8 @@ class Display:
             self._names, self._since = [*numbers], 0
             self.line("  ".join([name.rjust(width) for name, width in widths.items()]))
         self._since += 1
-        self.line("  ".join([_number(numbers[name]).rjust(width) for name, width in widths.items()]))
+        texts = {name: f"{x:.1f}" if name == "seconds" else _number(x) for name, x in numbers.items()}
+        self.line("  ".join([texts[name].rjust(width) for name, width in widths.items()]))
 
 
 class Lines(Display):

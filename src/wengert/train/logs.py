@@ -11,6 +11,7 @@ import io
 import json
 import math
 import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -131,7 +132,9 @@ class TensorBoardLog:
 
     def begin(self, rows: int, step: int) -> None:
         """Begin a new event file."""
-        self._writer = self._library.SummaryWriter(str(self.path), purge_step=step + 1 if rows else 0)
+        suffix = f".{time.time_ns()}"  # two runs within a second would write to one file
+        after = step + 1 if rows else 0
+        self._writer = self._library.SummaryWriter(str(self.path), purge_step=after, filename_suffix=suffix)
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Add a point to each curve."""

@@ -17,7 +17,7 @@ from .logs import read_log
 from .metrics import accuracy
 from .trainer import Trainer
 
-TEMPERATURE = 0.7  # of the sample
+SAMPLE, TEMPERATURE = 300, 0.7  # characters that are written at the end, and how boldly
 
 
 class Task(NamedTuple):
@@ -100,7 +100,8 @@ class Session:
             results["test_accuracy"] = row["val_accuracy"]
             told = f"test accuracy {row['val_accuracy']:.2f} %"
         data.save_safetensors(self.out / "model.safetensors", self.model.state_dict())
-        self.write("metrics.json", json.dumps(results | {"note": task.note, "wengert": __version__}, indent=2) + "\n")
+        results |= {"note": task.note} if task.note else {}
+        self.write("metrics.json", json.dumps(results | {"wengert": __version__}, indent=2) + "\n")
         try:
             title = f"{config['data']}, {config['model']}"
             plot_log(read_log(self.out / "log.csv"), self.out / "curves.png", title)
@@ -188,8 +189,8 @@ def built(name: str, task: Task, rng: Any) -> Any:
     return (models.RowLSTM if name == "lstm" else models.RowTransformer)(width, task.classes, rng=rng)
 
 
-def sample(model: Any, task: Task, seed: int, count: int = 300) -> str:
+def sample(model: Any, task: Task, seed: int) -> str:
     """What the model writes after the first characters of the test text."""
     start = task.test.codes[: task.test.length // 2]
-    codes = models.continued(model.eval(), start, count, task.test.length, TEMPERATURE, seed)
+    codes = models.continued(model.eval(), start, SAMPLE, task.test.length, TEMPERATURE, seed)
     return str(task.test.decode(codes))

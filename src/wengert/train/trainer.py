@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -52,12 +53,12 @@ class Trainer:
     A batch is `(input, ..., target)`; a subclass with a `compute` of its own takes others. Counters: `steps` of the
     optimiser, finished `epoch`s, `batch`es in this one. `row` is the latest report, `best.value` the best one's.
 
-    Ctrl-C waits for the end of the batch, saves, and raises KeyboardInterrupt; a second one raises it at once.
+    Ctrl-C waits for the end of the batch, saves, and raises KeyboardInterrupt; a second one raises it at once. What is
+    random and neither in the model nor in the data needs a callback that carries its state, for exact resuming.
 
     Example:
         >>> rng = np.random.default_rng(0)
-        >>> points = wg.data.spiral(n=50, seed=0)
-        >>> loader = wg.data.DataLoader(points, batch_size=50, shuffle=True, seed=0)
+        >>> loader = wg.data.DataLoader(wg.data.spiral(n=50, seed=0), batch_size=50, shuffle=True, seed=0)
         >>> model = wg.nn.Sequential(wg.nn.Linear(2, 32, rng=rng), np.tanh, wg.nn.Linear(32, 3, rng=rng))
         >>> optimizer = wg.optim.Adam(model.parameters(), lr=0.03)
         >>> metrics = {"accuracy": wg.train.accuracy}
@@ -96,7 +97,7 @@ class Trainer:
     ) -> None:
         counts = {"patience": patience, "report_every": report_every, "save_every": save_every, "log_every": log_every}
         for name, value in {"accumulate": accumulate, **counts}.items():
-            if value is not None and (not isinstance(value, int) or value < 1):
+            if value is not None and (not isinstance(value, Integral) or value < 1):
                 raise ValueError(f"Trainer: {name} must be a positive integer, got {value!r}")
         self.model, self.optimizer, self.loss, self.means = model, optimizer, loss, Means(metrics)
         self.stepping = Stepping(optimizer, schedule, schedule_per, average, accumulate, clip_norm, clip_value)
@@ -120,7 +121,7 @@ class Trainer:
         Args:
             data: batches: a DataLoader, a list, or whatever can be gone through once for each epoch. For exact
                 resuming it has `state_dict()` and `load_state_dict(state)`, or the same batches in each epoch.
-            validation: batches for the reports. A DataLoader gives the same ones, those of its first epoch, each time.
+            validation: batches for the reports; of a DataLoader, always those of its first epoch.
 
         Raises:
             FloatingPointError: the loss is NaN or infinite; the checkpoints are those before.
@@ -151,7 +152,7 @@ class Trainer:
                         self._show(epochs, steps)
                     self.seconds = perf_counter() - started
                     self._interrupt.check()
-                if self.row.get("step") != self.steps:
+                if self.row.get("step", 0) != self.steps:
                     self._report(validation, last=True)
                     self._interrupt.check()
             except KeyboardInterrupt:
@@ -167,8 +168,7 @@ class Trainer:
     def step(self, batch: Any) -> float:
         """Learn from one batch: its gradients, and after `accumulate` of them the optimiser's step. Gives the loss."""
         loss, output, target = self.compute(batch)
-        n = _examples(batch)
-        value = self.means.add(n, loss, output, target)
+        value = self.means.add(n := _examples(batch), loss, output, target)
         if not math.isfinite(value):
             raise FloatingPointError(f"Trainer: the loss is {value} in epoch {self.epoch + 1}, after step {self.steps}")
         self.steps += self.stepping.take(loss, n)
