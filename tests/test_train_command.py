@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -53,10 +54,10 @@ def test_digits_with_the_defaults(tmp_path: Path) -> None:
     rows = [row for row in wg.train.read_log(out / "log.csv") if "val_accuracy" in row]
     assert [row["epoch"] for row in rows] == [*range(1, found["epochs"] + 1)]
     assert rows[-1]["val_accuracy"] == found["test_accuracy"]
-    assert sorted([p.name for p in out.iterdir()]) == [
-        "checkpoints", "config.json", "curves.png", "log.csv", "metrics.json", "model.safetensors",
-    ]  # fmt: skip
-    assert (out / "curves.png").read_bytes()[:4] == b"\x89PNG"
+    files = {p.name for p in out.iterdir()}
+    assert files >= {"checkpoints", "config.json", "log.csv", "metrics.json", "model.safetensors"}
+    if importlib.util.find_spec("matplotlib") is not None:
+        assert (out / "curves.png").read_bytes()[:4] == b"\x89PNG"
 
     model = wg.train.models.mlp(64, 10, [128], 0.3).eval()
     model.load_state_dict(weights(out))
@@ -83,13 +84,13 @@ def test_stopped_killed_and_resumed(tmp_path: Path) -> None:
             told, error = process.communicate(timeout=60)
         if sent == signal.SIGINT:
             assert process.returncode == 130
-            assert f"stopped by Ctrl-C; to go on: wengert train digits --model cnn --out {out} --resume" in error
+            assert f"stopped by Ctrl-C; to go on: wengert train digits --out {out} --resume" in error
             assert f"after step {folder.steps()[-1]}: saved" in told
         else:
             assert process.returncode == -signal.SIGKILL
         assert not (out / "metrics.json").exists()
     newest = folder.steps()[-1]
-    resumed = wengert("digits", "--model", "cnn", "--out", str(out), "--resume")  # the rest is known
+    resumed = wengert("digits", "--out", str(out), "--resume")  # the rest is known
     assert resumed.returncode == 0, resumed.stderr
     assert f"goes on after step {newest} of 150" in resumed.stdout
     assert results(out) == results(whole)

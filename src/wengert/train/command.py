@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
-
-IMAGES = ("digits", "mnist", "fashion-mnist")
 
 
 class Defaults(NamedTuple):
@@ -35,7 +34,7 @@ DEFAULTS = {
     ("mnist", "lstm"): Defaults(5, 64, 3e-3),
     ("mnist", "transformer"): Defaults(8, 64, 2e-3),
     ("fashion-mnist", "mlp"): Defaults(15, 128, 1e-3),
-    ("fashion-mnist", "cnn"): Defaults(6, 64, 3e-3),
+    ("fashion-mnist", "cnn"): Defaults(5, 64, 4e-3),
     ("fashion-mnist", "resnet"): Defaults(6, 64, 5e-3),
     ("fashion-mnist", "lstm"): Defaults(8, 64, 3e-3),
     ("fashion-mnist", "transformer"): Defaults(10, 64, 2e-3),
@@ -93,10 +92,10 @@ def run(args: argparse.Namespace) -> int:
         possible = [m for d, m in DEFAULTS if d == args.data]
         return _fail(2, f"--model {model} is not for {args.data}; choose one of {', '.join(possible)}")
     out = args.out or Path("wengert-train") / f"{args.data}-{model}"
-    again = f"wengert train {args.data} --model {model} --out {out} --resume"
+    again = f"wengert train {args.data} --out {shlex.quote(str(out))} --resume"
     try:
         _make(out)
-        config = _settled(args, model, out, again)
+        config = _settled(args, model, out)
         from .session import Session
 
         Session(config, out, args.quiet).run()
@@ -126,11 +125,10 @@ def _make(folder: Path) -> None:
         raise Mistake(f"cannot write to --out {folder}: {error.strerror or error}; name another folder") from None
 
 
-def _settled(args: argparse.Namespace, model: str, out: Path, again: str) -> dict[str, Any]:
+def _settled(args: argparse.Namespace, model: str, out: Path) -> dict[str, Any]:
     """All that the run depends on: of the command, of the run that goes on, or the defaults."""
-    given = {"epochs": args.epochs, "batch_size": args.batch_size, "lr": args.lr, "seed": args.seed}
-    given = {name: value for name, value in given.items() if value is not None}
     config = {"data": args.data, "model": model, **DEFAULTS[args.data, model]._asdict(), "seed": 0}
+    given = {name: getattr(args, name) for name in config if getattr(args, name) is not None}
     file = out / "config.json"
     there = any((out / "checkpoints").glob("step-*.safetensors"))
     if there and not args.resume:
@@ -141,7 +139,7 @@ def _settled(args: argparse.Namespace, model: str, out: Path, again: str) -> dic
             config = {name: before[name] for name in config}
         except (OSError, ValueError, KeyError, TypeError):
             raise ValueError(f"{file} is missing or damaged: the run cannot go on without it") from None
-        for name, value in {"data": args.data, "model": model, **given}.items():
+        for name, value in given.items():
             if value != config[name] and not (name == "epochs" and value > config[name]):
                 option = name if name == "data" else f"--{name.replace('_', '-')}"
                 raise Mistake(f"the run in {out} has {option} {config[name]}, not {value}; name another --out")

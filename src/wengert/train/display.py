@@ -90,17 +90,14 @@ class Bar(Display):
 
 
 def open_display(shown: bool = True) -> Display:
-    """The bar where rich is installed and somebody watches; else lines; or nothing."""
+    """The bar where rich is installed and somebody watches it move; else lines; or nothing."""
     if not shown:
         return Display()
-    with contextlib.suppress(ImportError):
-        if not (notebook := "ipykernel" in sys.modules) and not (
-            sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-        ):
-            return Lines()  # without the cost of importing rich
-        from rich.console import Console
+    notebook = "ipykernel" in sys.modules and importlib.util.find_spec("ipywidgets") is not None  # which rich needs
+    if notebook or (sys.stdout.isatty() and os.environ.get("TERM") != "dumb"):
+        with contextlib.suppress(ImportError):
+            from rich.console import Console
 
-        if not notebook or importlib.util.find_spec("ipywidgets") is not None:  # which rich needs there
             return Bar(Console(highlight=False, markup=False, emoji=False))
     return Lines()
 
