@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -607,9 +609,45 @@ def test_ctrl_c_twice_acts_at_once(tmp_path: Path) -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_in_another_thread(tmp_path: Path) -> None:
-    import threading
+WORKERS = """
+import sys, time
+import numpy as np
+import wengert as wg
 
+class Slow:
+    def __len__(self):
+        return 4000
+    def __getitem__(self, i):
+        time.sleep(0.002)
+        return np.full(4, i % 5, np.float32), i % 2
+
+if __name__ == "__main__":
+    model = wg.nn.Linear(4, 2, rng=0)
+    loader = wg.data.DataLoader(Slow(), 8, shuffle=True, seed=0, workers=2, processes=True)
+    optimizer = wg.optim.SGD(model.parameters(), lr=0.01)
+    trainer = wg.train.Trainer(model, optimizer, wg.nn.cross_entropy, out=sys.argv[1], progress=False, report_every=2)
+    trainer.resume()
+    trainer.fit(loader, steps=10**6)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="a terminal's Ctrl-C is for all processes of a group")
+def test_ctrl_c_reaches_worker_processes_too(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(WORKERS)
+    env = {**os.environ, "PYTHONPATH": str(Path(wg.__file__).parents[1])}
+    call = [sys.executable, str(tmp_path / "script.py"), str(tmp_path)]
+    folder = train.CheckpointFolder(tmp_path / "checkpoints")
+    with subprocess.Popen(call, env=env, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        while not folder.steps() and process.poll() is None:
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+    assert error.count("Traceback") == 1, error
+    assert error.strip().endswith("KeyboardInterrupt")
+    assert train.load_checkpoint(folder.file(folder.steps()[-1]))["counters"]["steps"] == folder.steps()[-1]
+
+
+def test_in_another_thread(tmp_path: Path) -> None:
     x, y = points().arrays
     trainer = linear_trainer()
     thread = threading.Thread(target=trainer.fit, args=([(x, y)],), kwargs={"epochs": 2})

@@ -69,7 +69,7 @@ def test_digits_with_the_defaults(tmp_path: Path) -> None:
 
 def test_stopped_killed_and_resumed(tmp_path: Path) -> None:
     """Ctrl-C, then kill -9, each amid the run; then to the end: all as if nothing had happened."""
-    args = ["digits", "--model", "cnn", "--epochs", "3", "--seed", "5", "--batch-size", "24"]
+    args = ["digits", "--model", "mlp", "--epochs", "30", "--seed", "5", "--batch-size", "24"]
     whole, out = tmp_path / "whole", tmp_path / "parts"
     assert main(["train", *args, "--out", str(whole), "--quiet"]) == 0
     call = [sys.executable, "-m", "wengert", "train", *args, "--out", str(out), "--resume"]
@@ -84,7 +84,7 @@ def test_stopped_killed_and_resumed(tmp_path: Path) -> None:
             told, error = process.communicate(timeout=60)
         if sent == signal.SIGINT:
             assert process.returncode == 130
-            assert f"stopped by Ctrl-C; to go on: wengert train digits --out {out} --resume" in error
+            assert f"stopped by Ctrl-C; to go on: wengert train digits --model mlp --out {out} --resume" in error
             assert f"after step {folder.steps()[-1]}: saved" in told
         else:
             assert process.returncode == -signal.SIGKILL
@@ -92,7 +92,7 @@ def test_stopped_killed_and_resumed(tmp_path: Path) -> None:
     newest = folder.steps()[-1]
     resumed = wengert("digits", "--out", str(out), "--resume")  # the rest is known
     assert resumed.returncode == 0, resumed.stderr
-    assert f"goes on after step {newest} of 150" in resumed.stdout
+    assert f"goes on after step {newest:,} of 1,500" in resumed.stdout
     assert results(out) == results(whole)
     expected = weights(whole)
     assert all([np.array_equal(a, expected[name]) for name, a in weights(out).items()])

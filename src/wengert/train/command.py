@@ -92,7 +92,8 @@ def run(args: argparse.Namespace) -> int:
         possible = [m for d, m in DEFAULTS if d == args.data]
         return _fail(2, f"--model {model} is not for {args.data}; choose one of {', '.join(possible)}")
     out = args.out or Path("wengert-train") / f"{args.data}-{model}"
-    again = f"wengert train {args.data} --out {shlex.quote(str(out))} --resume"
+    chosen = f" --model {model}" if args.model else ""
+    again = f"wengert train {args.data}{chosen} --out {shlex.quote(str(out))} --resume"
     try:
         _make(out)
         config = _settled(args, model, out)
@@ -133,7 +134,7 @@ def _settled(args: argparse.Namespace, model: str, out: Path) -> dict[str, Any]:
     there = any((out / "checkpoints").glob("step-*.safetensors"))
     if there and not args.resume:
         raise Mistake(f"{out} has a run already: add --resume to go on with it, or name another --out")
-    if there:
+    if there or (args.resume and file.exists()):
         try:
             before = json.loads(file.read_text(encoding="utf-8"))
             config = {name: before[name] for name in config}
