@@ -721,6 +721,36 @@ def test_a_loss_that_is_no_number_ends_it(tmp_path: Path) -> None:
     assert trainer.checkpoints.steps() == [2]
 
 
+def test_a_loss_is_one_number() -> None:
+    x, y = points().arrays
+    trainer = linear_trainer()
+    trainer.loss = lambda output, target: nn.cross_entropy(output, target, reduction="none")
+    with pytest.raises(ValueError, match=r"the loss has shape \(52,\); it is to be one number, the mean"):
+        trainer.fit([(x, y)], epochs=1)
+
+
+def test_a_log_of_ones_own() -> None:
+    class Kept:
+        def __init__(self) -> None:
+            self.told: list[Any] = []
+
+        def begin(self, rows: int, step: int) -> None:
+            self.told.append((rows, step))
+
+        def write(self, row: Any) -> None:
+            self.told.append(row["step"])
+
+        def end(self) -> None:
+            self.told.append("end")
+
+    kept = Kept()
+    x, y = points().arrays
+    trainer = linear_trainer(log=kept)
+    for steps in (2, 3):
+        trainer.fit([(x, y)], steps=steps)
+    assert kept.told == [(0, 0), 1, 2, "end", (2, 2), 3, "end"]
+
+
 def test_iterators_give_their_batches_once() -> None:
     x, y = points().arrays
     with pytest.raises(ValueError, match="the data gave no batches; an iterator gives its own only once"):

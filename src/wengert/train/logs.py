@@ -166,10 +166,10 @@ class Logs:
         ValueError: a name that is not in `LOGS`.
     """
 
-    def __init__(self, kinds: str | Sequence[Any], folder: Path | None) -> None:
+    def __init__(self, kinds: Any, folder: Path | None) -> None:
         self.rows = 0
         self._logs: list[Log] = []
-        for kind in [kinds] if isinstance(kinds, str) else kinds:
+        for kind in kinds if isinstance(kinds, (list, tuple)) else [kinds]:
             if not isinstance(kind, str):
                 self._logs.append(kind)
             elif kind not in LOGS:

@@ -71,7 +71,10 @@ class Means:
 
     def add(self, n: int, loss: Any, output: Any, target: Any) -> float:
         """Take in a batch of n examples; gives its loss as a number."""
-        value = float(data_of(loss))
+        number = np.asarray(data_of(loss))
+        if number.size != 1:
+            raise ValueError(f"Trainer: the loss has shape {number.shape}; it is to be one number, the mean")
+        value = float(number.item())
         found = {"loss": value}
         if self.metrics:
             output = tree.map(data_of, output)

@@ -47,7 +47,7 @@ class Trainer:
         report_every, save_every, log_every: numbers of steps: between reports, in place of epochs; between further
             checkpoints; between further rows of the log, with the means since the last report.
         keep, keep_best: how many of the newest checkpoints are kept; and whether the best one is, too.
-        log: "csv", "jsonl", "tensorboard", or several of them, or objects that are a `Log`.
+        log: "csv", "jsonl", "tensorboard", a `Log` of your own, or a list of these.
         progress: whether to show anything.
 
     A batch is `(input, ..., target)`; a subclass with a `compute` of its own takes others. Counters: `steps` of the
@@ -92,7 +92,7 @@ class Trainer:
         log_every: int | None = None,
         keep: int = 3,
         keep_best: bool = True,
-        log: str | Sequence[Any] = "csv",
+        log: Any = "csv",
         progress: bool = True,
     ) -> None:
         counts = {"patience": patience, "report_every": report_every, "save_every": save_every, "log_every": log_every}
