@@ -133,6 +133,7 @@ def test_going_on_is_as_if_it_had_not_stopped(tmp_path: Path, make: Any, loader:
         with pytest.raises(KeyboardInterrupt):
             stopped.fit(first, second, epochs=4)
         assert stopped.epoch * 9 + stopped.batch == press + 1
+        assert stopped.evaluate(second)["loss"] > 0  # what was pressed is over
         first.close()
         again, first, second = start(make, out, loader, save_every=5, log_every=2)
         assert again.resume()
@@ -701,6 +702,7 @@ def test_what_does_not_fit_is_an_error(tmp_path: Path) -> None:
         ({"accumulate": 0}, "accumulate must be a positive integer, got 0"),
         ({"patience": 1.5}, "patience must be a positive integer, got 1.5"),
         ({"save_every": -1}, "save_every must be a positive integer"),
+        ({"save_every": 10}, "save_every needs a folder to save to: out="),
         ({"mode": "least"}, "mode is 'min' or 'max', got 'least'"),
         ({"schedule_per": "batch"}, "schedule_per is 'step' or 'epoch', got 'batch'"),
         ({"log": "xml"}, "log has the kinds csv, jsonl, tensorboard; got 'xml'"),

@@ -27,6 +27,7 @@ class Interrupt:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
+        self.pressed = False
 
     def check(self) -> None:
         """Raise KeyboardInterrupt if Ctrl-C was pressed."""

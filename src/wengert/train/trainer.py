@@ -99,6 +99,8 @@ class Trainer:
         for name, value in {"accumulate": accumulate, **counts}.items():
             if value is not None and (not isinstance(value, Integral) or value < 1):
                 raise ValueError(f"Trainer: {name} must be a positive integer, got {value!r}")
+        if save_every is not None and out is None:
+            raise ValueError("Trainer: save_every needs a folder to save to: out=")
         self.model, self.optimizer, self.loss, self.means = model, optimizer, loss, Means(metrics)
         self.stepping = Stepping(optimizer, schedule, schedule_per, average, accumulate, clip_norm, clip_value)
         self.stream, self.logs = Stream(), Logs(log, None if out is None else Path(out))
@@ -168,7 +170,7 @@ class Trainer:
     def step(self, batch: Any) -> float:
         """Learn from one batch: its gradients, and after `accumulate` of them the optimiser's step. Gives the loss."""
         loss, output, target = self.compute(batch)
-        value = self.means.add(n := _examples(batch), loss, output, target)
+        value = self.means.add(n := len(tree.leaves(batch)[0]), loss, output, target)
         if not math.isfinite(value):
             raise FloatingPointError(f"Trainer: the loss is {value} in epoch {self.epoch + 1}, after step {self.steps}")
         self.steps += self.stepping.take(loss, n)
@@ -192,7 +194,7 @@ class Trainer:
             with no_grad(), self.stepping.averaged(), first_epoch(data) as batches:
                 for batch in batches:
                     self._interrupt.check()
-                    means.add(_examples(batch), *self.compute(batch))
+                    means.add(len(tree.leaves(batch)[0]), *self.compute(batch))
         finally:
             for module, mode in modes:
                 module.training = mode
@@ -258,7 +260,7 @@ class Trainer:
         if _divides(self.log_every, self.steps):
             self.logs.write(self._row())
         self._tell("on_step")
-        if _divides(self.save_every, self.steps) and self.checkpoints is not None:
+        if _divides(self.save_every, self.steps):
             self.save()
 
     def _report(self, validation: Iterable[Any] | None, last: bool = False) -> None:
@@ -290,10 +292,6 @@ class Trainer:
         done = max((self.epoch + part) / epochs if epochs else 0.0, self.steps / steps if steps else 0.0)
         loss = self.means.values().get("loss", math.nan)
         self._display.progress(done, f"epoch {self.epoch + 1}  step {self.steps}  loss {loss:.4g}")
-
-
-def _examples(batch: Any) -> int:
-    return len(tree.leaves(batch)[0])
 
 
 def _divides(every: int | None, steps: int) -> bool:
