@@ -442,6 +442,19 @@ def test_means_are_over_examples() -> None:
     assert trainer.evaluate([(x, y)])["loss"] == pytest.approx(row["val_loss"], rel=1e-6)
 
 
+def test_rows_between_reports_have_the_means_between(tmp_path: Path) -> None:
+    x, y = points(50).arrays
+    batches = [(x[i : i + 5], y[i : i + 5]) for i in range(0, 50, 5)]
+
+    by_hand, trainer = linear_trainer(), linear_trainer(out=tmp_path, log_every=4)
+    losses = [by_hand.step(batch) for batch in batches]
+    trainer.fit(batches, epochs=1)
+    rows = train.read_log(tmp_path / "log.csv")
+    assert [row["step"] for row in rows] == [4, 8, 10]
+    expected = [np.mean(losses[:4]), np.mean(losses[4:8]), np.mean(losses)]
+    assert np.allclose([row["loss"] for row in rows], expected)
+
+
 def test_stopping_early_and_the_best_checkpoint(tmp_path: Path) -> None:
     values = iter([3.0, 1.0, 0.95, 2.0, 2.0, 0.1])
 

@@ -68,6 +68,7 @@ class Means:
         """Begin anew."""
         self._sums: dict[str, float] = {}
         self._examples = 0
+        self._before: tuple[dict[str, float], int] = {}, 0  # both, when `recent` was last asked
 
     def add(self, n: int, loss: Any, output: Any, target: Any) -> float:
         """Take in a batch of n examples; gives its loss as a number."""
@@ -88,13 +89,20 @@ class Means:
         """The means by name; none before the first batch."""
         return {name: total / self._examples for name, total in self._sums.items()}
 
+    def recent(self) -> dict[str, float]:
+        """The means over the examples since this was last asked, or since the last `reset`."""
+        sums, examples = self._before
+        self._before = dict(self._sums), self._examples
+        n = self._examples - examples
+        return {name: (total - sums.get(name, 0.0)) / n for name, total in self._sums.items()}
+
     def state_dict(self) -> dict[str, Any]:
         """The sums and the count."""
-        return {"sums": dict(self._sums), "examples": self._examples}
+        return {"sums": dict(self._sums), "examples": self._examples, "before": self._before}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from there."""
-        self._sums, self._examples = dict(state["sums"]), state["examples"]
+        self._sums, self._examples, self._before = dict(state["sums"]), state["examples"], state["before"]
 
 
 class Best:

@@ -45,7 +45,7 @@ class Trainer:
         callbacks: see `Callback`.
         out: a folder for the logs, and for `checkpoints/`. Without it nothing is written.
         report_every, save_every, log_every: numbers of steps: between reports, in place of epochs; between further
-            checkpoints; between further rows of the log, with the means since the last report.
+            checkpoints; between further rows of the log, with the means over the steps between.
         keep, keep_best: how many of the newest checkpoints are kept; and whether the best one is, too.
         log: "csv", "jsonl", "tensorboard", a `Log` of your own, or a list of these.
         progress: whether to show anything.
@@ -258,7 +258,7 @@ class Trainer:
         """What follows a step of the optimiser."""
         self.due = self.due or _divides(self.report_every, self.steps)
         if _divides(self.log_every, self.steps):
-            self.logs.write(self._row())
+            self.logs.write(self._row(self.means.recent()))
         self._tell("on_step")
         if _divides(self.save_every, self.steps):
             self.save()
@@ -266,7 +266,7 @@ class Trainer:
     def _report(self, validation: Iterable[Any] | None, last: bool = False) -> None:
         """A row. The last one, amid an epoch, decides nothing, so that going on later is as if there were none."""
         tested = {} if validation is None else self.evaluate(validation)
-        row = self._row() | {f"val_{name}": value for name, value in tested.items()}
+        row = self._row(self.means.values()) | {f"val_{name}": value for name, value in tested.items()}
         row["seconds"] = round(self.seconds, 3)
         self._tell("on_report", row)
         better = not last and self.best.judge(row)
@@ -280,8 +280,8 @@ class Trainer:
         if self.checkpoints is not None:
             self.save(better)
 
-    def _row(self) -> dict[str, Any]:
-        return {"epoch": self.epoch + 1, "step": self.steps, **self.means.values(), "lr": self.stepping.rate}
+    def _row(self, means: Mapping[str, float]) -> dict[str, Any]:
+        return {"epoch": self.epoch + 1, "step": self.steps, **means, "lr": self.stepping.rate}
 
     def _tell(self, what: str, *args: Any) -> None:
         for callback in self.callbacks:
