@@ -27,7 +27,7 @@ def plot_log(rows: Sequence[Mapping[str, Any]], path: str | os.PathLike[str], ti
         from matplotlib.figure import Figure  # without pyplot: no window system, no global state
     except ImportError:
         raise ImportError(f"plot_log: needs matplotlib: {INSTALL}") from None
-    found = dict.fromkeys([k.removeprefix("val_") for row in rows for k in row])
+    found = dict.fromkeys([k.removeprefix("val_") for row in rows for k, v in row.items() if not isinstance(v, str)])
     names = [name for name in found if name not in ("step", "epoch", "lr", "seconds")]
     if not names:
         raise ValueError("plot_log: the log has no rows")
