@@ -21,7 +21,7 @@ class Callback:
         """`fit` begins, or goes on."""
 
     def on_step(self, trainer: Any) -> None:
-        """The optimiser has made a step: number `trainer.steps`."""
+        """The optimiser has made a step: number `trainer.steps`. The gradients are still there."""
 
     def on_report(self, trainer: Any, row: dict[str, Any]) -> None:
         """There is a row for the log, which may be added to; it has not been written yet."""

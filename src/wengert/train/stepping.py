@@ -27,8 +27,7 @@ class Stepping:
         if schedule_per not in ("step", "epoch"):
             raise ValueError(f"Trainer: schedule_per is 'step' or 'epoch', got {schedule_per!r}")
         self.optimizer, self.schedule, self.average = optimizer, schedule, average
-        self.plateau = isinstance(schedule, ReduceLROnPlateau)
-        self.schedule_per = "report" if self.plateau else schedule_per
+        self.schedule_per = "report" if isinstance(schedule, ReduceLROnPlateau) else schedule_per
         self.accumulate, self.clip_norm, self.clip_value = accumulate, clip_norm, clip_value
         self.waiting = self.examples = 0  # batches, and their examples, whose gradients wait for the step
 
@@ -52,7 +51,6 @@ class Stepping:
         if self.clip_value is not None:
             clip_grad_value(self.parameters(), self.clip_value)
         self.optimizer.step()
-        self.optimizer.zero_grad()
         if self.average is not None:
             self.average.update()
         self.waiting = self.examples = 0
