@@ -23,7 +23,7 @@ from wengert.train import command, session
 def wengert(*args: str, **options: Any) -> subprocess.CompletedProcess[str]:
     call = [sys.executable, "-W", "error", "-m", "wengert", "train", *args]
     env = {**os.environ, "PYTHONPATH": str(Path(wg.__file__).parents[1]), "OPENBLAS_NUM_THREADS": "1"}
-    return subprocess.run(call, env=env, capture_output=True, text=True, timeout=120, **options)
+    return subprocess.run(call, env=env, capture_output=True, text=True, timeout=400, **options)
 
 
 def results(out: Path) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def test_stopped_killed_and_resumed(tmp_path: Path) -> None:
                 if re.match(r" +\d", line):  # an epoch has ended
                     break
             process.send_signal(sent)
-            told, error = process.communicate(timeout=60)
+            told, error = process.communicate(timeout=200)
         if sent == signal.SIGINT:
             assert process.returncode == 130
             assert f"stopped by Ctrl-C; to go on: wengert train digits --model mlp --out {out} --resume" in error
