@@ -624,7 +624,7 @@ def test_ctrl_c_twice_acts_at_once(tmp_path: Path) -> None:
 
 
 WORKERS = """
-import sys, time
+import os, pathlib, sys, time
 import numpy as np
 import wengert as wg
 
@@ -632,6 +632,7 @@ class Slow:
     def __len__(self):
         return 4000
     def __getitem__(self, i):
+        pathlib.Path(sys.argv[1], f"worker-{os.getpid()}").touch()
         time.sleep(0.002)
         return np.full(4, i % 5, np.float32), i % 2
 
@@ -652,8 +653,8 @@ def test_ctrl_c_reaches_worker_processes_too(tmp_path: Path) -> None:
     call = [sys.executable, str(tmp_path / "script.py"), str(tmp_path)]
     folder = train.CheckpointFolder(tmp_path / "checkpoints")
     with subprocess.Popen(call, env=env, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
-        while not folder.steps() and process.poll() is None:
-            time.sleep(0.01)
+        while process.poll() is None and not (folder.steps() and len([*tmp_path.glob("worker-*")]) == 2):
+            time.sleep(0.01)  # until both work
         os.killpg(process.pid, signal.SIGINT)
         _, error = process.communicate(timeout=200)
     assert error.count("Traceback") == 1, error
