@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -144,18 +145,17 @@ class Linear(Module):
         self.in_features, self.out_features = in_features, out_features
         self.weight: Any = None
         self.bias: Any = Parameter(np.zeros(out_features, dtype)) if bias else None
-        self._start = init.generator(rng), np.dtype(dtype)
+        self._uniform = partial(init.uniform, rng=init.generator(rng), dtype=np.dtype(dtype))
         if in_features is not None:
             self.build(in_features)
 
     def build(self, in_features: int) -> None:
         """Make the parameters, for inputs of this size."""
-        rng, dtype = self._start
         self.in_features = in_features
         bound = max(in_features, 1) ** -0.5
-        self.weight = Parameter(init.uniform((self.out_features, in_features), -bound, bound, rng=rng, dtype=dtype))
+        self.weight = Parameter(self._uniform((self.out_features, in_features), -bound, bound))
         if self.bias is not None:
-            self.bias.data = init.uniform((self.out_features,), -bound, bound, rng=rng, dtype=dtype)
+            self.bias.data = self._uniform((self.out_features,), -bound, bound)
 
     def unready(self) -> str | None:
         if self.weight is not None:
