@@ -1,7 +1,7 @@
 """What `training` times: five networks, each written once for `wg.nn` and once for `torch.nn`, with the same names.
 
-A call is one whole step: forward, the cross-entropy, backward, the optimiser. Before the clock starts, weights are copied
-from one library to the other and batches are made; both go through the same few batches in turn.
+A call is one whole step: forward, the cross-entropy, backward, the optimiser. Before the clock starts, weights are
+copied from one library to the other and batches are made; both go through the same few batches in turn.
 """
 
 from __future__ import annotations

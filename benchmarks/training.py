@@ -1,8 +1,9 @@
-"""A whole training step in float32, forward, backward and optimiser, beside PyTorch eager with the same weights and threads.
+"""A whole training step in float32, forward, backward and optimiser, beside PyTorch eager from the same weights.
 
-All contenders run in one process, interleaved in rounds, after the losses of their first three steps are checked to
-agree. Times are medians over the rounds; ratios are medians of the ratios within each round. "PyTorch" is as it is by
-default; "fused step" is with fused=True in its optimiser. Targets are beside the default.
+All contenders run in one process, interleaved in rounds, with the same number of threads, after the losses of their
+first three steps are checked to agree. Times are medians over the rounds; ratios are medians of the ratios within each
+round. "PyTorch" is as it is by default; "fused step" is with fused=True in its optimiser. Targets are beside the
+default.
 """
 
 from __future__ import annotations

@@ -190,3 +190,138 @@ def test_a_network_learns_and_grad_sees_functional_calls():
     nn.cross_entropy(net(x), labels).backward()
     for name, p in net.named_parameters():
         np.testing.assert_allclose(grads[name], p.grad, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected", "gradient"),
+    [
+        (lambda x: nn.hinge_loss(x, np.array([1.0, -1.0, 1.0])), (0.5 + 2.0) / 3, [-1 / 3, 1 / 3, 0]),
+        (lambda x: nn.log_cosh_loss(x, np.zeros(3), reduction="sum"), np.sum(np.log(np.cosh([0.5, 1.0, 2.0]))), np.tanh([0.5, 1.0, 2.0])),
+        (lambda x: nn.nll_loss(x, 1), -1.0, [0, -1, 0]),
+        (lambda x: nn.contrastive_loss(x, np.array([0.5, 1.0, 0.0]), 1), 4.0, [0, 0, 4]),
+        (lambda x: nn.contrastive_loss(x, np.array([0.5, 1.0, 0.0]), 0, margin=3.0), 1.0, [0, 0, -2]),
+        (lambda x: nn.info_nce_loss(x.reshape(3, 1), np.ones((3, 1))), np.log(3), [0, 0, 0]),
+    ],
+    ids=["hinge", "log cosh", "nll", "contrastive, same", "contrastive, other", "info nce"],
+)  # fmt: skip
+def test_losses_in_closed_form(loss, expected, gradient):
+    x = wg.Variable(np.array([0.5, 1.0, 2.0]))
+    y = loss(x)
+    y.backward()
+    np.testing.assert_allclose(y.data, expected)
+    np.testing.assert_allclose(x.grad, gradient, atol=1e-12)
+
+
+def _costs(module, *shapes, **options):
+    summary = module.summary(*shapes, **options)
+    return [(row.kind, row.output, row.parameters, row.flops) for row in summary.layers]
+
+
+def test_summary_of_convolutions():
+    net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.relu, nn.MaxPool(2), nn.Flatten(), nn.Linear(8 * 4 * 4, 10))
+    assert _costs(net, (2, 3, 8, 8)) == [
+        ("Sequential", (2, 10), 8 * 28 + 1290, 2 * (8 * 64 * 55 + 2 * 512 + 10 * 257)),
+        ("Conv2d", (2, 8, 8, 8), 8 * 28, 2 * 8 * 64 * (2 * 27 + 1)),
+        ("MaxPool", (2, 8, 4, 4), 0, 2 * 8 * 64),
+        ("Flatten", (2, 128), 0, 0),
+        ("Linear", (2, 10), 1290, 2 * 10 * 257),
+    ]
+    assert _costs(nn.ConvTranspose1d(2, 3, 4, stride=2, bias=False), (1, 2, 5)) == [
+        ("ConvTranspose1d", (1, 3, 12), 24, 2 * 10 * 12)
+    ]
+
+
+def test_summary_of_recurrent_layers():
+    ((kind, output, parameters, flops),) = _costs(nn.LSTM(3, 4, layers=2), (2, 5, 3))
+    assert (kind, output) == ("LSTM", ((2, 5, 4), ((2, 2, 4), (2, 2, 4))))
+    assert parameters == 16 * (3 + 4 + 2) + 16 * (4 + 4 + 2)
+    products = 2 * 2 * 5 * 16 * (3 + 4 + 4 + 4)  # a multiplication and an addition for each weight, step and example
+    assert products < flops < 1.7 * products
+
+
+def test_summary_of_transformers():
+    rows = _costs(nn.TransformerEncoder(2, 8, 2), (3, 5, 8))
+    assert [row[0] for row in rows].count("MultiHeadAttention") == 2
+    products = 2 * 3 * 5 * (12 * 8 * 8) + 2 * 2 * 3 * 5 * 5 * 8  # of one block
+    assert rows[0][1] == (3, 5, 8)
+    assert 2 * products < rows[0][3] < 1.5 * 2 * products
+    assert rows[0][2] == 2 * (8 * 32 + 32 + 32 * 8 + 8 + 24 * 8 + 24 + 8 * 8 + 8 + 4 * 8) + 16
+
+
+# ---- operations that do several things at once: see nn/fused.py ----
+
+
+RECURRENT = [nn.RNN(4, 3, rng=0), nn.RNN(4, 3, relu=True, rng=0), nn.GRU(4, 3, rng=0), nn.LSTM(4, 3, rng=0)]
+FUSED = [*RECURRENT, nn.MultiHeadAttention(4, 2, rng=0), nn.LayerNorm(4)]
+IDS = ["rnn", "rnn with relu", "gru", "lstm", "attention", "layer norm"]
+
+
+@pytest.mark.parametrize("layer", FUSED, ids=IDS)
+def test_fused_layers_in_every_mode(layer):
+    layer.astype(np.float64)
+
+    def f(x):
+        y = layer(x)
+        return y[0] if isinstance(y, tuple) else y
+
+    expected = f(X).data
+    np.testing.assert_allclose(wg.vmap(lambda x: f(x[None])[0])(X).data, expected, atol=1e-12)
+    jacobian = _array(wg.jacobian(f)(X))
+    g = np.random.default_rng(2).normal(size=expected.shape)
+    along = np.tensordot(g, jacobian, g.ndim)
+    np.testing.assert_allclose(_array(wg.vjp(f, X)[1](g)), along, atol=1e-12)
+    t = np.random.default_rng(3).normal(size=X.shape)
+    np.testing.assert_allclose(_array(wg.jvp(f, (X,), (t,))[1]), np.tensordot(jacobian, t, t.ndim), atol=1e-12)
+    x = wg.Variable(X)
+    y = f(x)
+    y.grad = g
+    y.backward(create_graph=True)
+    np.testing.assert_allclose(x.grad.data, along, atol=1e-12)
+
+
+def _array(x):
+    x = x[0] if isinstance(x, tuple) else x
+    return x.data if isinstance(x, wg.Variable) else x
+
+
+@pytest.mark.parametrize("layer", RECURRENT, ids=IDS[:4])
+def test_no_steps_and_no_examples(layer):
+    for shape in [(2, 0, 4), (0, 3, 4)]:
+        y, state = layer(np.zeros(shape, np.float32))
+        assert y.shape == (*shape[:2], 3)
+        assert (state[0] if isinstance(state, tuple) else state).shape == (1, shape[0], 3)
+    x = wg.Variable(np.zeros((0, 3, 4)))
+    np.sum(layer(x)[0]).backward()
+    assert x.grad.shape == (0, 3, 4)
+
+
+def test_a_fused_call_that_is_repeated_keeps_its_own_derivative():
+    call = nn.sweep.Lstm()
+    arrays = [np.random.default_rng(i).normal(size=s) for i, s in enumerate([(2, 3, 8), (8, 2), (8,), (2, 2), (2, 2)])]
+    xs = [wg.Variable(a) for a in arrays]
+    y = call(*xs)[0]
+    call(*[wg.Variable(2 * a) for a in arrays])
+    np.sum(y**2).backward()
+    for i, x in enumerate(xs):
+        expected = wg.grad(lambda a, i=i: np.sum(nn.sweep.Lstm()(*arrays[:i], a, *arrays[i + 1 :])[0] ** 2))(arrays[i])
+        np.testing.assert_allclose(x.grad, expected)
+
+
+def test_dropout_of_attention_is_seen_by_its_derivative():
+    layer = nn.MultiHeadAttention(4, 2, dropout=0.5, rng=0).astype(np.float64)
+
+    def f(x):
+        layer.rng.bit_generator.state = state
+        return layer(x)
+
+    state = layer.rng.bit_generator.state
+    assert not np.allclose(f(X).data, layer.eval()(X).data)
+    layer.train()
+    wg.check_grads(f, X)
+
+
+def test_no_gradient_for_an_array():
+    y = nn.Conv2d(2, 3, 3, rng=0)(IMAGE.astype(np.float32))
+    assert y.creator.parents[0] is None
+    y = nn.Linear(4, 2, rng=0)(X.astype(np.float32))
+    assert y.creator.parents[0] is None

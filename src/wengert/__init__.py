@@ -171,6 +171,7 @@ if TYPE_CHECKING:  # imported when first used
         optim as optim,
         polynomial as polynomial,
         random as random,
+        train as train,
         tree as tree,
     )
     from .batching.vmap import vmap as vmap
@@ -221,7 +222,7 @@ amax, amin, permute_dims, concat = max, min, transpose, concatenate
 
 __version__ = "0.1.0"
 
-_NAMESPACES = ("data", "fft", "implicit", "linalg", "nn", "optim", "polynomial", "random", "scipy", "tree")
+_NAMESPACES = ("data", "fft", "implicit", "linalg", "nn", "optim", "polynomial", "random", "scipy", "train", "tree")
 _LATER = {  # module: what is taken from it when first asked for
     "batching.vmap": ("vmap",),
     "recompute": ("checkpoint",),

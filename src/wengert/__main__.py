@@ -13,13 +13,14 @@ from . import __version__
 # One row for each command: its module, with `add_arguments(parser)` and `run(args) -> exit code`, and a line of help.
 COMMANDS = {
     "demo": ("wengert.demo", "a tour in five steps: derivatives, two optimisers, a network that reads digits"),
+    "train": ("wengert.train.command", "trains a model on digits, MNIST, Fashion-MNIST or characters"),
     "view": ("wengert.view.command", "the graph of a function of yours, as a page in the browser"),
     "coverage": ("wengert.coverage", "which functions of NumPy are differentiable, constant or refused"),
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and give its exit code: 0, 2 for a wrong call, 130 after Ctrl-C."""
+    """Run one command and give its exit code: 0, 1 for a failure, 2 for a wrong call, 130 after Ctrl-C."""
     argv = sys.argv[1:] if argv is None else list(argv)
     parser = argparse.ArgumentParser(
         prog="wengert",

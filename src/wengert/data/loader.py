@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -177,6 +178,7 @@ _maker: _Maker | None = None  # of a worker process
 
 def _start_process(maker: _Maker) -> None:
     global _maker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the process that has the loop
     _maker = maker
 
 

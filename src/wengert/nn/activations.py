@@ -10,6 +10,7 @@ from numpy import ndarray
 from ..declare import elementwise, linear
 from ..rules.elementwise import relu as relu, sigmoid as sigmoid, tanh as tanh
 from ..variable import Variable, data_of
+from .fused import by_blocks
 
 SQRT_2PI = float(np.sqrt(2 * np.pi))
 C = float(np.sqrt(2 / np.pi))  # of the approximation of gelu by tanh
@@ -95,7 +96,7 @@ def _softplus(x: Any) -> Any:
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
-_softplus_of = elementwise(None, lambda g, _z, x: g * sigmoid(x), name="softplus", call=_softplus)
+_softplus_of = elementwise(None, lambda g, _z, x: g * sigmoid(x), name="softplus", call=by_blocks(_softplus))
 
 
 def softplus(x: Any, beta: float = 1.0) -> Any:
@@ -122,7 +123,9 @@ def _silu_slope(s: Any, x: Any) -> Any:
     return s * (1 + x * (1 - s))
 
 
-silu = elementwise(None, lambda g, _z, x: g * _silu_slope(sigmoid(x), x), name="silu", call=lambda x: x * sigmoid(x))
+silu = elementwise(
+    None, lambda g, _z, x: g * _silu_slope(sigmoid(x), x), name="silu", call=by_blocks(lambda x: x * sigmoid(x))
+)
 silu.__doc__ = "x * sigmoid(x), also named swish (Hendrycks and Gimpel, 2016; Ramachandran et al., 2017)."
 
 
@@ -147,12 +150,14 @@ def _gelu_tanh_slope(x: Any) -> Any:
     return (0.5 + 0.5 * t) + (0.5 * x) * (1 - t * t) * (C + 3 * C * A * (x * x))
 
 
-_slope_tanh = elementwise(None, lambda g, _z, x: g * _gelu_tanh_curve(x), name="gelu_tanh_slope", call=_gelu_tanh_slope)
+_slope_tanh = elementwise(
+    None, lambda g, _z, x: g * _gelu_tanh_curve(x), name="gelu_tanh_slope", call=by_blocks(_gelu_tanh_slope)
+)
 _gelu_tanh = elementwise(
     None,
     lambda g, _z, x: g * _slope_tanh(x),
     name="gelu_tanh",
-    call=lambda x: (0.5 * x) * (1 + np.tanh(_inner(x))),
+    call=by_blocks(lambda x: (0.5 * x) * (1 + np.tanh(_inner(x)))),
 )
 
 
@@ -172,9 +177,9 @@ _slope = elementwise(
     None,
     lambda g, _z, x: g * _density(x) * (2 - x * x),
     name="gelu_slope",
-    call=lambda x: _ndtr(x) + x * _density(x),
+    call=by_blocks(lambda x: _ndtr(x) + x * _density(x)),
 )
-_gelu = elementwise(None, lambda g, _z, x: g * _slope(x), name="gelu", call=lambda x: x * _ndtr(x))
+_gelu = elementwise(None, lambda g, _z, x: g * _slope(x), name="gelu", call=by_blocks(lambda x: x * _ndtr(x)))
 
 
 def gelu(x: Any, approximate: bool = False) -> Any:
@@ -231,6 +236,19 @@ def _masked_softmax(x: Any, axis: Any, where: Any) -> Any:
     z = np.exp(x - np.where(top == -np.inf, 0, top))  # 0 where nothing is left
     total = z.sum(axis=axis, keepdims=True)
     return z / np.where(total == 0, 1, total)
+
+
+def softmax_in_place(x: ndarray, where: Any = True) -> None:
+    """The softmax along the last axis, written into x; exactly 0 where `where` is False."""
+    if where is not True:
+        np.copyto(x, -np.inf, where=~where)
+    top = x.max(axis=-1, keepdims=True, initial=-np.inf)
+    top[top == -np.inf] = 0  # nothing is left: exp gives 0
+    x -= top
+    np.exp(x, out=x)
+    total = x.sum(axis=-1, keepdims=True)
+    total[total == 0] = 1
+    x /= total
 
 
 def softmax_rule(g: Any, z: Any, axis: Any) -> Any:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from ..declare import general
+from ..function import give
 from ..operation import spread
 from ..variable import data_of
 from . import init
@@ -14,23 +18,75 @@ from .module import Module, Parameter
 
 
 def _rows(x: Any) -> Any:
-    return x.reshape(-1, x.shape[-1])
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+
+
+def _by_rows(x: Any, w: Any) -> Any:
+    """x @ w as one product of matrices, where `@` would make one for each leading index of x."""
+    if x.ndim < 3 or not type(x) is type(w) is ndarray or x.dtype is not w.dtype:
+        return x @ w
+    z = np.empty((*x.shape[:-1], w.shape[1]), x.dtype)
+    np.matmul(_rows(x), w, out=_rows(z))
+    return z
+
+
+def _linear_value(x: Any, w: Any, b: Any) -> Any:
+    z = _by_rows(x, w.T)
+    if type(z) is type(b) is ndarray and z.dtype is b.dtype:
+        z += b
+        return z
+    return z + b
+
+
+def _for_weight(g: Any, x: Any) -> Any:
+    return g[:, None] * x if x.ndim == 1 else _rows(g).T @ _rows(x)
+
+
+def _for_bias(g: Any) -> Any:
+    return g if g.ndim == 1 else _rows(g).sum(0)
+
+
+def _back(self: Any, g: Any, cotangents: dict[Any, Any]) -> None:
+    """The rules, without what the engine does for others between them."""
+    x, w = self.xs[:2]
+    if not type(g) is type(x) is type(w) is ndarray:
+        self.back_generic(g, cotangents)
+        return
+    p, q, *r = self.parents
+    if r and r[0] is not None:
+        give(cotangents, r[0], _for_bias(g))
+    if q is not None:
+        give(cotangents, q, _for_weight(g, x))
+    if p is not None:
+        give(cotangents, p, _by_rows(g, w))
 
 
 _linear = general(
     "linear",
-    lambda x, w, b: x @ w.T + b,
+    _linear_value,
     (
-        lambda g, _z, _x, w, _b: g @ w,
-        lambda g, _z, x, _w, _b: (g[:, None] * x) if x.ndim == 1 else _rows(g).T @ _rows(x),
-        lambda g, _z, _x, _w, _b: g if g.ndim == 1 else _rows(g).sum(0),
+        lambda g, _z, _x, w, _b: _by_rows(g, w),
+        lambda g, _z, x, _w, _b: _for_weight(g, x),
+        lambda g, _z, _x, _w, _b: _for_bias(g),
     ),
     (
-        lambda t, _z, _x, w, _b: t @ w.T,
-        lambda t, _z, x, _w, _b: x @ t.T,
+        lambda t, _z, _x, w, _b: _by_rows(t, w.T),
+        lambda t, _z, x, _w, _b: _by_rows(x, t.T),
         lambda t, _z, x, _w, _b: spread(t, (*x.shape[:-1], *t.shape)),
     ),
+    back=_back,
 )
+_unbiased = general(
+    "linear_unbiased",
+    lambda x, w: _by_rows(x, w.T),
+    (lambda g, _z, _x, w: _by_rows(g, w), lambda g, _z, x, _w: _for_weight(g, x)),
+    (lambda t, _z, _x, w: _by_rows(t, w.T), lambda t, _z, x, _w: _by_rows(x, t.T)),
+    back=_back,
+)
+
+
+def _shape(x: Any) -> Any:
+    return x.shape if hasattr(x, "shape") else np.shape(data_of(x))
 
 
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
@@ -50,13 +106,13 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
         >>> wg.nn.linear(np.ones(2), np.array([[1.0, 2.0]]), np.array([0.5]))
         array([3.5])
     """
-    xs, ws = np.shape(data_of(x)), np.shape(data_of(weight))
+    xs, ws = _shape(x), _shape(weight)
     if not xs or len(ws) != 2 or xs[-1] != ws[1]:
         raise ValueError(f"linear: x has shape {xs}, but a weight of shape {ws} takes (..., {ws[-1] if ws else '?'})")
     if bias is None:
-        return x @ weight.T
-    if np.shape(data_of(bias)) != ws[:1]:
-        raise ValueError(f"linear: bias has shape {np.shape(data_of(bias))}, but a weight of shape {ws} needs {ws[:1]}")
+        return _unbiased(x, weight)
+    if _shape(bias) != ws[:1]:
+        raise ValueError(f"linear: bias has shape {_shape(bias)}, but a weight of shape {ws} needs {ws[:1]}")
     return _linear(x, weight, bias)
 
 
@@ -89,18 +145,17 @@ class Linear(Module):
         self.in_features, self.out_features = in_features, out_features
         self.weight: Any = None
         self.bias: Any = Parameter(np.zeros(out_features, dtype)) if bias else None
-        self._start = init.generator(rng), np.dtype(dtype)
+        self._uniform = partial(init.uniform, rng=init.generator(rng), dtype=np.dtype(dtype))
         if in_features is not None:
             self.build(in_features)
 
     def build(self, in_features: int) -> None:
         """Make the parameters, for inputs of this size."""
-        rng, dtype = self._start
         self.in_features = in_features
         bound = max(in_features, 1) ** -0.5
-        self.weight = Parameter(init.uniform((self.out_features, in_features), -bound, bound, rng=rng, dtype=dtype))
+        self.weight = Parameter(self._uniform((self.out_features, in_features), -bound, bound))
         if self.bias is not None:
-            self.bias.data = init.uniform((self.out_features,), -bound, bound, rng=rng, dtype=dtype)
+            self.bias.data = self._uniform((self.out_features,), -bound, bound)
 
     def unready(self) -> str | None:
         if self.weight is not None:

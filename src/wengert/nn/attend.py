@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..variable import data_of
 from . import init
-from .activations import softmax
+from .activations import softmax, softmax_in_place
 from .affine import linear
+from .fused import Fused, blocks, fused
 from .layers import dropout
 from .module import Module, Parameter
 
@@ -61,6 +63,16 @@ def causal_mask(queries: int, keys: int) -> Any:
     return np.tri(queries, keys, keys - queries, dtype=bool)
 
 
+def _allowed(mask: Any, causal: bool, queries: int, keys: int) -> Any:
+    """Which keys each query may look at: an array of its own, or True."""
+    where: Any = True
+    if mask is not None:
+        where = np.array(data_of(mask))
+        if where.dtype != bool:
+            raise TypeError(f"attention: mask is boolean, True where a query may look, got {where.dtype}")
+    return where & causal_mask(queries, keys) if causal else where
+
+
 def attention(
     query: Any, key: Any, value: Any, *, mask: Any = None, causal: bool = False, p: float = 0.0, rng: Any = None
 ) -> Any:
@@ -85,16 +97,83 @@ def attention(
     qs, ks, vs = [np.shape(data_of(a)) for a in (query, key, value)]
     if min(map(len, (qs, ks, vs))) < 2 or qs[-1] != ks[-1] or ks[-2] != vs[-2]:
         raise ValueError(f"attention: query {qs}, key {ks} and value {vs} are (..., n, d), (..., m, d) and (..., m, e)")
-    where: Any = True
-    if mask is not None:
-        where = np.asarray(data_of(mask))
-        if where.dtype != bool:
-            raise TypeError(f"attention: mask is boolean, True where a query may look, got {where.dtype}")
-    if causal:
-        where = where & causal_mask(qs[-2], ks[-2])
+    where = _allowed(mask, causal, qs[-2], ks[-2])
     scores = (query * qs[-1] ** -0.5) @ np.swapaxes(key, -1, -2)
     weights = softmax(scores, -1, where=where)
     return (dropout(weights, p, rng=rng) if p else weights) @ value
+
+
+@fused("self_attention")
+class SelfAttention(Fused):
+    """`attention` in several heads among queries, keys and values that lie behind each other in one array.
+
+    Args:
+        heads: the number of heads.
+        where: which keys a query may look at; broadcasts to (batch, heads, queries, keys). Or True.
+        kept: what the weights are multiplied with, for dropout. Or None.
+
+    Called with an array of shape (batch, length, 3 features); gives (batch, length, features). On arrays it works on
+    some of the examples at a time, whose scores stay in the cache.
+    """
+
+    def __init__(self, heads: int, where: Any = True, kept: Any = None) -> None:
+        self.heads, self.where, self.kept = heads, where, kept
+        self._weights: Any = None  # of the latest call, with its result
+
+    def _parts(self, x: Any, count: int) -> Any:
+        """(batch, length, count features) as (count, batch, heads, length, features of one): a view."""
+        batch, length, features = x.shape
+        return x.reshape(batch, length, count, self.heads, features // count // self.heads).transpose(2, 0, 3, 1, 4)
+
+    def compose(self, x: Any) -> tuple[Any, ...]:
+        batch, length, features = x.shape
+        q, k, v = self._parts(x, 3)
+        weights = softmax((q * q.shape[-1] ** -0.5) @ np.swapaxes(k, -1, -2), -1, where=self.where)
+        z = (weights if self.kept is None else weights * self.kept) @ v
+        return (np.swapaxes(z, 1, 2).reshape(batch, length, features // 3),)
+
+    def _blocks(self, shape: tuple[int, ...]) -> Iterator[tuple[slice, Any, Any]]:
+        """Examples at a time, with what belongs to them of `where` and `kept`."""
+        for block in blocks(shape[0], self.heads * shape[1] ** 2 // 4):
+            yield block, *[a[block] if np.ndim(a) == 4 and len(a) > 1 else a for a in (self.where, self.kept)]
+
+    def value(self, x: Any) -> tuple[Any, ...]:
+        batch, length, features = x.shape
+        z = np.empty((batch, length, features // 3), x.dtype)
+        weights = np.empty((batch, self.heads, length, length), x.dtype)
+        for block, where, kept in self._blocks(x.shape):
+            q, k, v = self._parts(x[block], 3)
+            w = np.matmul(q, k.swapaxes(-1, -2), out=weights[block])
+            w *= q.shape[-1] ** -0.5
+            softmax_in_place(w, where)
+            self._parts(z[block], 1)[0] = (w if kept is None else w * kept) @ v
+        self._weights = z, weights
+        return (z,)
+
+    def flops(self, *shapes: tuple[int, ...]) -> int:
+        ((batch, length, features),) = shapes
+        return batch * length**2 * (4 * features // 3 + 5 * self.heads)
+
+    def pull(self, gs: Sequence[Any], zs: Sequence[Any], xs: Sequence[Any]) -> list[Any]:
+        (g,), (x,) = gs, xs
+        if self._weights[0] is not zs[0]:  # there was another call
+            self.value(x)
+        gx = np.empty_like(x)
+        for block, _, kept in self._blocks(x.shape):
+            w, ((gz,), (q, k, v), (gq, gk, gv)) = (
+                self._weights[1][block],
+                [self._parts(a[block], n) for a, n in ((g, 1), (x, 3), (gx, 3))],
+            )
+            gv[...] = (w if kept is None else w * kept).swapaxes(-1, -2) @ gz
+            gw = gz @ v.swapaxes(-1, -2)
+            if kept is not None:
+                gw *= kept
+            gw *= w
+            gw -= w * gw.sum(-1, keepdims=True)
+            gw *= q.shape[-1] ** -0.5
+            gq[...] = gw @ k
+            gk[...] = gw.swapaxes(-1, -2) @ q
+        return [gx]
 
 
 class KeyValueCache:
@@ -199,6 +278,13 @@ class MultiHeadAttention(Module):
         bs = [None if b is None else b[i * n : (i + 1) * n] for i in range(3)]
         return [linear(x, w, c) for x, w, c in zip((query, key, value), ws, bs, strict=True)]
 
+    def _together(self, x: Any, mask: Any, causal: bool, p: float) -> Any:
+        """Attention of a sequence to itself, before the last projection."""
+        z = linear(x, self.in_proj_weight, self.in_proj_bias)
+        batch, length, _ = z.shape
+        kept = dropout(np.ones((batch, self.heads, length, length), z.dtype), p, rng=self.rng) if p else None
+        return SelfAttention(self.heads, _allowed(mask, causal, length, length), kept)(z)[0]
+
     def _apart(self, x: Any) -> Any:
         """(batch, length, features) as (batch, heads, length, features of one)."""
         batch, length, _ = x.shape
@@ -219,13 +305,15 @@ class MultiHeadAttention(Module):
         shapes = [np.shape(data_of(x)) for x in (query, key, value)]
         if any([len(s) != 3 for s in shapes]) or shapes[1][:2] != shapes[2][:2] or shapes[0][0] != shapes[1][0]:
             raise ValueError(f"MultiHeadAttention: query, key and value are (batch, length, features), got {shapes}")
+        p = self.p if self.training else 0.0
+        if query is key is value and self.in_proj_weight is not None and cache is None and not self.rotary:
+            return self.out_proj(self._together(query, _for_heads(mask, shapes[0], shapes[0][1]), causal, p))
         q, k, v = [self._apart(x) for x in self._projected(query, key, value)]
         if self.rotary:
             start = cache.length if cache is not None else 0
             q, k = rotary_positions(q, start=start), rotary_positions(k, start=start)
         if cache is not None:
             k, v = cache.extend(k, v)
-        p = self.p if self.training else 0.0
         z = attention(q, k, v, mask=_for_heads(mask, shapes[0], k.shape[-2]), causal=causal, p=p, rng=self.rng)
         return self.out_proj(np.swapaxes(z, 1, 2).reshape(*shapes[0][:2], self.features))
 

@@ -21,9 +21,11 @@ from numpy import ndarray
 from numpy.lib.stride_tricks import as_strided
 
 from ..declare import general
+from ..operation import spread
 from ..variable import data_of
 
-CACHE = 1 << 20  # bytes of windows in a block
+CACHE = 1 << 19  # bytes of windows in a block
+GATHER = 2  # adding up what meets in one place takes so many times as long as copying as much
 
 Pairs = tuple[tuple[int, int], ...]
 
@@ -97,15 +99,17 @@ def _by_group(w: ndarray, groups: int) -> ndarray:
     return w.reshape(groups, w.shape[0] // groups, -1)
 
 
-def convolve(x: Any, w: Any, *, geometry: Geometry) -> ndarray:
-    """The convolution of arrays."""
-    x, w = _alike(x, w)
+def convolve(x: Any, w: Any, b: Any = None, *, geometry: Geometry) -> ndarray:
+    """The convolution of arrays, plus b for each output."""
+    x, w, *bias = _alike(x, w) if b is None else _alike(x, w, b)
     outputs = geometry.outputs(x.shape[2:], w.shape[2:])
     places = int(np.prod(outputs))
     z = np.empty((x.shape[0], geometry.groups, w.shape[0] // geometry.groups, places), x.dtype)
     matrix = _by_group(w, geometry.groups)
     for block, columns in _columns(x, w.shape[2:], outputs, geometry):
         np.matmul(matrix, columns, out=z[block])
+        if bias:
+            z[block] += bias[0].reshape(geometry.groups, -1, 1)
     return z.reshape(x.shape[0], w.shape[0], *outputs)
 
 
@@ -114,6 +118,8 @@ def convolve_transposed(g: Any, w: Any, *, places: tuple[int, ...], geometry: Ge
     g, w = _alike(g, w)
     kernel, outputs, groups = w.shape[2:], g.shape[2:], geometry.groups
     batch, channels = g.shape[0], w.shape[1] * groups
+    if (turned := _turned(geometry, kernel)) is not None and w.shape[0] <= GATHER * channels:
+        return convolve(g, _turned_kernel(w, groups), geometry=turned)
     matrix = np.ascontiguousarray(_by_group(w, groups).transpose(0, 2, 1))
     g = g.reshape(batch, groups, w.shape[0] // groups, int(np.prod(outputs)))
     z = np.zeros((batch, channels, *geometry.padded(places)), g.dtype)
@@ -130,6 +136,22 @@ def convolve_transposed(g: Any, w: Any, *, places: tuple[int, ...], geometry: Ge
     return z[_inside(places, geometry)]
 
 
+def _turned(geometry: Geometry, kernel: Sequence[int]) -> Geometry | None:
+    """The geometry of the convolution, with the kernel turned round, that the transpose is where the stride is 1."""
+    reach = [d * (k - 1) for d, k in zip(geometry.dilation, kernel, strict=True)]
+    padding = tuple([(r - before, r - after) for r, (before, after) in zip(reach, geometry.padding, strict=True)])
+    if any([s != 1 for s in geometry.stride]) or any([min(pair) < 0 for pair in padding]):
+        return None
+    return geometry._replace(padding=padding)
+
+
+def _turned_kernel(w: ndarray, groups: int) -> ndarray:
+    """A kernel with each axis of places reversed, and inputs for outputs."""
+    apart = w.reshape(groups, w.shape[0] // groups, *w.shape[1:]).swapaxes(1, 2)
+    turned = np.flip(apart, tuple(range(3, apart.ndim)))
+    return turned.reshape(groups * apart.shape[1], apart.shape[2], *w.shape[2:])
+
+
 def _offsets(kernel: Sequence[int], outputs: Sequence[int], geometry: Geometry) -> Iterator[tuple[Any, Any]]:
     """Each place of the kernel, and the index of the places that it meets, in the order of the outputs."""
     for offset in itertools.product(*map(range, kernel)):
@@ -141,19 +163,20 @@ def convolve_kernel(x: Any, g: Any, *, kernel: tuple[int, ...], geometry: Geomet
     """The transpose of `convolve` in w, for arrays: what flows back to a kernel of these sizes."""
     x, g = _alike(x, g)
     outputs, groups = g.shape[2:], geometry.groups
-    rows = g.shape[1] // groups, x.shape[1] // groups * int(np.prod(kernel))
-    z = np.zeros((groups, *rows), x.dtype)
-    g = g.reshape(g.shape[0], groups, rows[0], int(np.prod(outputs)))
+    rows, columns_of_z = x.shape[1] // groups * int(np.prod(kernel)), g.shape[1] // groups
+    z = np.zeros((groups, rows, columns_of_z), x.dtype)
+    g = g.reshape(g.shape[0], groups, columns_of_z, int(np.prod(outputs)))
     for block, columns in _columns(x, kernel, outputs, geometry):
-        z += np.matmul(g[block], columns.transpose(0, 1, 3, 2)).sum(0)
-    return z.reshape(groups * rows[0], x.shape[1] // groups, *kernel)
+        # BLAS is twice as fast when its second matrix is not a transposed one
+        z += np.matmul(columns, np.ascontiguousarray(g[block].transpose(0, 1, 3, 2))).sum(0)
+    return z.transpose(0, 2, 1).reshape(groups * columns_of_z, x.shape[1] // groups, *kernel)
 
 
-def _alike(x: Any, y: Any) -> tuple[ndarray, ndarray]:
-    """Both as ndarrays of one dtype (a batch under vmap is no ndarray: its examples then come one by one)."""
-    x, y = np.asarray(x), np.asarray(y)
-    dtype = np.result_type(x, y)
-    return x.astype(dtype, copy=False), y.astype(dtype, copy=False)
+def _alike(*arrays: Any) -> list[ndarray]:
+    """All as ndarrays of one dtype (a batch under vmap is no ndarray: its examples then come one by one)."""
+    found = [np.asarray(a) for a in arrays]
+    dtype = np.result_type(*found)
+    return [a.astype(dtype, copy=False) for a in found]
 
 
 # ---- operations ---------------------------------------------------------------------------------------------
@@ -169,6 +192,20 @@ _convolution = general(
     (
         lambda t, _z, _x, w, *, geometry: _convolution(t, w, geometry=geometry),
         lambda t, _z, x, _w, *, geometry: _convolution(x, t, geometry=geometry),
+    ),
+)
+_biased = general(
+    "convolution_biased",
+    convolve,
+    (
+        lambda g, _z, x, w, _b, *, geometry: _transposed(g, w, places=x.shape[2:], geometry=geometry),
+        lambda g, _z, x, w, _b, *, geometry: _kernel(x, g, kernel=w.shape[2:], geometry=geometry),
+        lambda g, _z, _x, _w, _b, *, geometry: g.sum((0, *range(2, g.ndim))),
+    ),
+    (
+        lambda t, _z, _x, w, _b, *, geometry: _convolution(t, w, geometry=geometry),
+        lambda t, _z, x, _w, _b, *, geometry: _convolution(x, t, geometry=geometry),
+        lambda t, _z, x, w, _b, *, geometry: _everywhere(t, x.shape, w.shape, geometry),
     ),
 )
 _transposed = general(
@@ -195,6 +232,13 @@ _kernel = general(
         lambda t, _z, x, _g, *, kernel, geometry: _kernel(x, t, kernel=kernel, geometry=geometry),
     ),
 )
+
+
+def _everywhere(t: Any, x_shape: tuple[int, ...], w_shape: tuple[int, ...], geometry: Geometry) -> Any:
+    """A number for each output, in all places of the result."""
+    outputs = geometry.outputs(x_shape[2:], w_shape[2:])
+    return spread(t.reshape(-1, *(1,) * len(outputs)), (x_shape[0], w_shape[0], *outputs))
+
 
 # ---- arguments ----------------------------------------------------------------------------------------------
 
@@ -289,8 +333,9 @@ def convolution(
     outputs = geometry.outputs(xs[2:], ws[2:])
     if any([n < 1 for n in outputs]):
         raise ValueError(f"convolution: a kernel of {ws[2:]} (dilation {geometry.dilation}) does not fit into {xs[2:]}")
-    z = _convolution(x, weight, geometry=geometry)
-    return z if bias is None else z + bias.reshape(-1, *(1,) * count)
+    if bias is None:
+        return _convolution(x, weight, geometry=geometry)
+    return _biased(x, weight, bias, geometry=geometry)
 
 
 def convolution_transposed(

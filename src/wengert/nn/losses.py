@@ -134,7 +134,7 @@ def cross_entropy(
     """The cross-entropy of softmax(logits) with a target: the negative log-likelihood of the right classes.
 
     Args:
-        logits: scores, not probabilities; the classes are along `axis`.
+        logits: scores, not probabilities; the classes are along `axis`, the last (in PyTorch it is axis 1).
         target: class numbers, integers of logits' shape without `axis`; or probabilities of logits' shape.
         weight: of each class, shape (classes,). The mean is then that weighted with the right classes' weights.
         label_smoothing: the part of the target, from 0 to 1, that is spread evenly over the classes (Szegedy et al.,
@@ -204,7 +204,9 @@ def _check_labels(labels: Any, shape: tuple[int, ...], axis: int, classes: int, 
             f"cross_entropy: logits have shape {shape} with {classes} classes along axis {axis}, so the target has "
             f"shape {expected} (class numbers) or {shape} (probabilities); got {labels.shape}"
         )
-    if not labels.size or (labels.min() >= 0 and labels.max() < classes):
+    if (
+        not labels.size or labels.view(labels.dtype.str.replace("i", "u")).max() < classes
+    ):  # negative ones count as large
         return
     wrong = (labels < 0) | (labels >= classes)
     if ignore_index is not None:
@@ -242,6 +244,8 @@ def _soft_cross_entropy(
 
 def nll_loss(log_probabilities: Any, target: Any, *, axis: int = -1, reduction: str = "mean") -> Any:
     """The negative log-likelihood of class numbers, from logarithms of probabilities: `cross_entropy` without softmax.
+
+    The classes are along `axis`, the last (in PyTorch it is axis 1).
 
     Raises:
         ValueError, TypeError: as `cross_entropy`.

@@ -167,6 +167,19 @@ class Module:
         """Every module once, this one first."""
         return [m for _, m in self.named_modules()]
 
+    def named_generators(self) -> list[tuple[str, np.random.Generator]]:
+        """Pairs of a name and a Generator, every one once: with `state_dict`, all that training on depends on.
+
+        Generators stand among the attributes, as Dropout's `rng` does. `state_dict` leaves them out; the state of one
+        is `generator.bit_generator.state`, which can be read and set.
+
+        Example:
+            >>> net = wg.nn.Sequential(wg.nn.Dropout(0.5, rng=1), wg.nn.Dropout(0.5, rng=2))
+            >>> [name for name, _ in net.named_generators()]
+            ['0.rng', '1.rng']
+        """
+        return _once(self, np.random.Generator, ready=False)
+
     @property
     def size(self) -> int:
         """The number of parameters' elements."""
@@ -279,7 +292,7 @@ class Module:
         names: dict[int, list[str]] = {}
         places: dict[int, Any] = {}
         for name, x in _everything(self, ready=True):
-            if not isinstance(x, Module):
+            if isinstance(x, (Parameter, ndarray)):
                 names.setdefault(id(x), []).append(name)
                 places[id(x)] = x
         known = {name for aliases in names.values() for name in aliases}
@@ -396,13 +409,13 @@ def _is_buffer(key: str, value: Any) -> bool:
 
 
 def _everything(root: Module, ready: bool) -> list[tuple[str, Any]]:
-    """Names of all modules, parameters and buffers under a module, with every name of what is shared."""
+    """Names of all modules, parameters, buffers and Generators under a module, with every name of what is shared."""
     found: list[tuple[str, Any]] = []
 
     def visit(name: str, x: Any, above: tuple[int, ...]) -> None:
         if id(x) in above:  # a module that refers back to one that contains it
             return
-        if isinstance(x, Parameter):
+        if isinstance(x, (Parameter, np.random.Generator)):
             found.append((name, x))
         elif isinstance(x, Module):
             if ready and (why := x.unready()):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..declare import linear
 from ..variable import data_of
+from .fused import Fused, blocks, fused
 from .module import Module, Parameter
 
 
@@ -53,6 +55,52 @@ def _rms_normalise(g: Any, z: Any, x: Any, axis: Any, eps: float) -> Any:
     return _rms_rule(g, z, x, axis, eps)
 
 
+@fused("layer_norm")
+class _LayerNorm(Fused):
+    """`standardise` over the last axes, which are the weight's, times weight, plus bias."""
+
+    def __init__(self, eps: float) -> None:
+        self.eps = eps
+        self._kept: Any = None  # of the latest call: the result, and rows of x standardised and their deviations
+
+    def compose(self, x: Any, weight: Any, bias: Any) -> tuple[Any, ...]:
+        return (standardise(x, tuple(range(-len(weight.shape), 0)), self.eps) * weight + bias,)
+
+    def value(self, x: Any, weight: Any, bias: Any) -> tuple[Any, ...]:
+        n, dtype = weight.size, np.result_type(x, weight, bias)
+        rows, w, b = x.reshape(x.size // n, n), weight.reshape(n), bias.reshape(n)
+        z, y, s = np.empty(x.shape, dtype), np.empty(rows.shape, dtype), np.empty((len(rows), 1), dtype)
+        out = z.reshape(rows.shape)
+        for block in blocks(len(rows), n):
+            part = np.subtract(rows[block], rows[block].mean(axis=1, keepdims=True), out=y[block])
+            s[block] = np.sqrt(np.square(part).mean(axis=1, keepdims=True) + self.eps)
+            part /= s[block]
+            np.multiply(part, w, out=out[block])
+            out[block] += b
+        self._kept = z, y, s
+        return (z,)
+
+    def pull(self, gs: Sequence[Any], zs: Sequence[Any], xs: Sequence[Any]) -> list[Any]:
+        x, weight, _ = xs
+        if self._kept[0] is not zs[0]:  # there was another call
+            self.value(*xs)
+        _, y, s = self._kept
+        g, w = gs[0].reshape(y.shape), weight.reshape(weight.size)
+        gx, gw, gb = np.empty(x.shape, y.dtype), np.zeros(w.shape, y.dtype), np.zeros(w.shape, y.dtype)
+        out = gx.reshape(y.shape)
+        for block in blocks(len(y), weight.size):
+            here, part = g[block], y[block]
+            gb += here.sum(0)
+            scaled = here * part
+            gw += scaled.sum(0)
+            scaled *= w
+            t = np.multiply(here, w, out=out[block])
+            t -= t.mean(axis=1, keepdims=True)
+            t -= part * scaled.mean(axis=1, keepdims=True)
+            t /= s[block]
+        return [gx, gw.reshape(weight.shape), gb.reshape(weight.shape)]
+
+
 # ---- functions ----------------------------------------------------------------------------------------------
 
 
@@ -64,7 +112,10 @@ def _scaled(x: Any, weight: Any, bias: Any) -> Any:
 
 def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, ndim: int = 1, eps: float = 1e-5) -> Any:
     """`standardise` over the last `ndim` axes, times weight, plus bias (Ba, Kiros and Hinton, 2016)."""
-    return _scaled(standardise(x, tuple(range(-ndim, 0)), eps), weight, bias)
+    shape = np.shape(data_of(x))[-ndim:]
+    if 0 in shape or any([p is None or np.shape(data_of(p)) != shape for p in (weight, bias)]):
+        return _scaled(standardise(x, tuple(range(-ndim, 0)), eps), weight, bias)
+    return _LayerNorm(float(eps))(x, weight, bias)[0]
 
 
 def rms_norm(x: Any, weight: Any = None, *, ndim: int = 1, eps: float = 1e-6) -> Any:

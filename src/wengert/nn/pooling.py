@@ -35,53 +35,66 @@ def _parts(x: Any, kernel: Any, geometry: Geometry, value: float = 0.0) -> Itera
 
 
 def _largest(x: Any, kernel: Any, geometry: Geometry) -> ndarray:
-    z: Any = None
-    for _, part in _parts(x, kernel, geometry, -np.inf):
-        z = part.copy() if z is None else np.maximum(z, part, out=z)
+    """One axis after the other."""
+    z = _surrounded(x, geometry, -np.inf)
+    outputs = geometry.outputs(np.shape(x)[2:], kernel)
+    for axis, (k, n, step, apart) in enumerate(
+        zip(kernel, outputs, geometry.stride, geometry.dilation, strict=True), 2
+    ):
+        lead = (slice(None),) * axis
+        parts = [z[(*lead, slice(i * apart, i * apart + (n - 1) * step + 1, step))] for i in range(k)]
+        z = np.maximum(parts[0], parts[1]) if k > 1 else parts[0].copy()
+        for part in parts[2:]:
+            np.maximum(z, part, out=z)
     return z
 
 
-def _winners(x: Any, kernel: Any, geometry: Geometry) -> tuple[list[tuple[Any, Any]], Any]:
+def _winners(x: Any, z: Any, kernel: Any, geometry: Geometry) -> tuple[list[tuple[Any, Any]], Any]:
     """For each place of the window: its index, and whether it has the largest element there; then, how many have."""
-    x = np.asarray(x)
-    z = _largest(x, kernel, geometry)
-    won = [(index, part == z) for index, part in _parts(x, kernel, geometry, -np.inf)]
-    count: Any = sum([w for _, w in won], np.zeros(z.shape, np.int16))
-    return won, count.astype(x.dtype)
+    won = [(index, part == z) for index, part in _parts(np.asarray(x), kernel, geometry, -np.inf)]
+    count = np.zeros(z.shape, np.uint8 if len(won) < 256 else np.intp)
+    for _, w in won:
+        count += w
+    return won, count.astype(z.dtype)
 
 
-def _gathered(t: Any, x: Any, kernel: Any, geometry: Geometry) -> ndarray:
+def _gathered(t: Any, x: Any, z: Any, kernel: Any, geometry: Geometry) -> ndarray:
     t = _surrounded(t, geometry, 0)
-    won, count = _winners(x, kernel, geometry)
+    won, count = _winners(x, np.asarray(z), kernel, geometry)
     with np.errstate(divide="ignore"):  # where a NaN is the largest: it stays one
         return sum([t[index] * w for index, w in won]) / count  # type: ignore[return-value]
 
 
-def _scattered(g: Any, x: Any, kernel: Any, geometry: Geometry) -> ndarray:
+def _scattered(g: Any, x: Any, z: Any, kernel: Any, geometry: Geometry) -> ndarray:
     g = np.asarray(g)
-    z = np.zeros((*x.shape[:2], *geometry.padded(x.shape[2:])), g.dtype)
-    won, count = _winners(x, kernel, geometry)
+    spread = np.zeros((*x.shape[:2], *geometry.padded(x.shape[2:])), g.dtype)
+    won, count = _winners(x, np.asarray(z), kernel, geometry)
     with np.errstate(divide="ignore"):
         g = g / count
+    rows = zip(geometry.stride, geometry.dilation, kernel, strict=True)
+    apart = all([step > d * (k - 1) for step, d, k in rows])  # no element is in two windows
     for index, w in won:
-        z[index] += g * w
-    return z[_inside(x.shape[2:], geometry)]
+        if apart:
+            np.multiply(g, w, out=spread[index])
+        else:
+            spread[index] += g * w
+    return spread if spread.shape == x.shape else spread[_inside(x.shape[2:], geometry)]
 
 
 @linear(None, name="max_pool_gather", call=_gathered)
-def _gather(g: Any, _z: Any, _t: Any, x: Any, kernel: Any, geometry: Any) -> Any:
-    return _scatter(g, x, kernel, geometry)
+def _gather(g: Any, _z: Any, _t: Any, x: Any, z: Any, kernel: Any, geometry: Any) -> Any:
+    return _scatter(g, x, z, kernel, geometry)
 
 
 @linear(None, name="max_pool_scatter", call=_scattered)
-def _scatter(g: Any, _z: Any, _g: Any, x: Any, kernel: Any, geometry: Any) -> Any:
-    return _gather(g, x, kernel, geometry)
+def _scatter(g: Any, _z: Any, _g: Any, x: Any, z: Any, kernel: Any, geometry: Any) -> Any:
+    return _gather(g, x, z, kernel, geometry)
 
 
 @linear(None, name="max_pool", call=_largest,
-        push=lambda t, _z, x, kernel, geometry: _gather(t, data_of(x), kernel, geometry))  # fmt: skip
-def _max_pool(g: Any, _z: Any, x: Any, kernel: Any, geometry: Any) -> Any:
-    return _scatter(g, data_of(x), kernel, geometry)
+        push=lambda t, z, x, kernel, geometry: _gather(t, data_of(x), data_of(z), kernel, geometry))  # fmt: skip
+def _max_pool(g: Any, z: Any, x: Any, kernel: Any, geometry: Any) -> Any:
+    return _scatter(g, data_of(x), data_of(z), kernel, geometry)
 
 
 # ---- the mean of a window -----------------------------------------------------------------------------------

@@ -11,14 +11,14 @@ import numpy as np
 
 from ..variable import data_of
 from . import init
-from .activations import relu, sigmoid
 from .affine import linear
 from .layers import dropout
 from .module import Module, Parameter
+from .sweep import Elman, Gru, Lstm, ReluElman, Sweep
 
 
 class _Recurrent(Module):
-    gates: int
+    _sweep: type[Sweep]
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class _Recurrent(Module):
         self.in_features, self.hidden, self.layers, self.bias = in_features, hidden, layers, bias
         self.bidirectional, self.p = bidirectional, dropout
         self.rng = rng = init.generator(rng)
-        rows, bound = self.gates * hidden, max(hidden, 1) ** -0.5
+        rows, bound = self._sweep.gates * hidden, max(hidden, 1) ** -0.5
         for layer, suffix in self._places():
             columns = in_features if layer == 0 else hidden * (1 + bidirectional)
             shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, columns), "weight_hh": (rows, hidden)}
@@ -49,11 +49,10 @@ class _Recurrent(Module):
         ends = ("", "_reverse") if self.bidirectional else ("",)
         return [(layer, f"_l{layer}{end}") for layer in range(self.layers) for end in ends]
 
-    def _step(self, gx: Any, state: Any, weight: Any, bias: Any) -> Any:
-        """The next state (a tuple, the output first), from the input's part of the gates."""
-        raise NotImplementedError
-
-    states = 1
+    @property
+    def states(self) -> int:
+        """How many arrays the state is made of."""
+        return self._sweep.states
 
     def forward(self, x: Any, state: Any = None, *, mask: Any = None) -> Any:
         """`(outputs, state)`: outputs (batch, length, hidden), twice as many with both directions.
@@ -102,23 +101,17 @@ class _Recurrent(Module):
     def _run(self, x: Any, suffix: str, state: list[Any], mask: Any) -> tuple[Any, Any]:
         """One layer in one direction."""
         w, u = getattr(self, "weight_ih" + suffix), getattr(self, "weight_hh" + suffix)
-        b, c = (getattr(self, "bias_ih" + suffix), getattr(self, "bias_hh" + suffix)) if self.bias else (None, None)
+        b = getattr(self, "bias_ih" + suffix) if self.bias else None
+        c = getattr(self, "bias_hh" + suffix) if self.bias else np.zeros(len(u), u.dtype)
+        if self.bias and not self._sweep.apart:
+            b, c = None, b + c
         gates = linear(x, w, b)  # of all steps at once
-        length = np.shape(data_of(x))[1]
-        order = range(length - 1, -1, -1) if suffix.endswith("reverse") else range(length)
-        outputs: list[Any] = [None] * length
-        now = tuple(state)
-        for i in order:
-            new = self._step(gates[:, i], now, u, c)
-            if mask is None:
-                outputs[i], now = new[0], new
-            else:
-                here = mask[:, i, None]
-                now = tuple([np.where(here, a, b) for a, b in zip(new, now, strict=True)])
-                outputs[i] = np.where(here, new[0], 0)
-        if not length:
-            return np.zeros((*np.shape(data_of(x))[:2], self.hidden), x.dtype), now
-        return np.stack(outputs, 1), now
+        if not gates.shape[1]:
+            return np.zeros((*gates.shape[:2], self.hidden), gates.dtype), tuple(state)
+        backwards = suffix.endswith("reverse")
+        states = self._sweep(mask, backwards)(gates, u, c, *state)
+        y = states[0] if mask is None else np.where(mask[..., None], states[0], 0)
+        return y, tuple([s[:, 0 if backwards else -1] for s in states])
 
 
 class RNN(_Recurrent):
@@ -136,15 +129,12 @@ class RNN(_Recurrent):
     Parameters of layer k: `weight_ih_lk`, `weight_hh_lk`, `bias_ih_lk`, `bias_hh_lk`, and with `_reverse`.
     """
 
-    gates = 1
+    _sweep = Elman
 
     def __init__(self, in_features: int, hidden: int, layers: int = 1, *, relu: bool = False, **options: Any) -> None:
         super().__init__(in_features, hidden, layers, **options)
-        self.relu = relu
-
-    def _step(self, gx: Any, state: Any, weight: Any, bias: Any) -> Any:
-        a = gx + linear(state[0], weight, bias)
-        return ((relu if self.relu else np.tanh)(a),)
+        if relu:
+            self._sweep = ReluElman
 
 
 class GRU(_Recurrent):
@@ -153,15 +143,7 @@ class GRU(_Recurrent):
     Arguments and parameters as those of `RNN`; the gates are in the order reset, update, new.
     """
 
-    gates = 3
-
-    def _step(self, gx: Any, state: Any, weight: Any, bias: Any) -> Any:
-        n, (h,) = self.hidden, state
-        gh = linear(h, weight, bias)
-        both = sigmoid(gx[:, : 2 * n] + gh[:, : 2 * n])
-        z = both[:, n:]
-        new = np.tanh(gx[:, 2 * n :] + both[:, :n] * gh[:, 2 * n :])
-        return (new + z * (h - new),)
+    _sweep = Gru
 
 
 class LSTM(_Recurrent):
@@ -177,12 +159,4 @@ class LSTM(_Recurrent):
         ((5, 7, 8), (4, 5, 4), (4, 5, 4))
     """
 
-    gates = 4
-    states = 2
-
-    def _step(self, gx: Any, state: Any, weight: Any, bias: Any) -> Any:
-        n, (h, c) = self.hidden, state
-        a = gx + linear(h, weight, bias)
-        first = sigmoid(a[:, : 2 * n])
-        c = first[:, n:] * c + first[:, :n] * np.tanh(a[:, 2 * n : 3 * n])
-        return sigmoid(a[:, 3 * n :]) * np.tanh(c), c
+    _sweep = Lstm

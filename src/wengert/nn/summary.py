@@ -94,7 +94,14 @@ MOVES = {
     "reshape", "transpose", "swapaxes", "moveaxis", "expand_dims", "squeeze", "ravel", "broadcast_to", "getitem", "put",
     "setitem", "concatenate", "copy", "astype", "pad", "where", "embedding", "argument", "split", "flip", "roll",
 }  # fmt: skip
-EACH = {"softmax": 5, "log_softmax": 5, "cross_entropy": 5, "standardise": 8, "rms_normalise": 4}  # for each input
+EACH = {
+    "softmax": 5,
+    "log_softmax": 5,
+    "cross_entropy": 5,
+    "standardise": 8,
+    "layer_norm": 10,
+    "rms_normalise": 4,
+}  # for each input
 
 
 def _flops(name: str, args: Sequence[Any], kwargs: Any, y: Any) -> int:
@@ -104,10 +111,12 @@ def _flops(name: str, args: Sequence[Any], kwargs: Any, y: Any) -> int:
     out = sum(map(_size, y)) if isinstance(y, tuple) else _size(y)
     if name in ("matmul", "dot"):
         return 2 * out * (np.shape(data_of(args[0])) or (1,))[-1]
-    if name == "linear":
-        return out * (2 * np.shape(data_of(args[0]))[-1] + 1)
-    if name == "convolution":
-        return 2 * out * int(np.prod(np.shape(data_of(args[1]))[1:]))
+    if name in ("linear", "linear_unbiased"):
+        return out * (2 * np.shape(data_of(args[0]))[-1] + (name == "linear"))
+    if name in ("convolution", "convolution_biased"):
+        return out * (2 * int(np.prod(np.shape(data_of(args[1]))[1:])) + (name == "convolution_biased"))
+    if name in ("sweep", "self_attention"):
+        return int(kwargs["call"].flops(*[np.shape(data_of(a)) for a in args]))
     if name == "convolution_transposed":  # each input meets each weight of its group
         return 2 * _size(args[0]) * int(np.prod(np.shape(data_of(args[1]))[1:]))
     if name in ("tensordot", "einsum"):

@@ -56,10 +56,12 @@ class Adam(Optimizer):
             v = np.maximum(state["v_max"], v, out=state["v_max"])
         root = math.sqrt(1 - b2**t)
         np.sqrt(v, out=u)
-        u /= root
-        u += options["eps"]
+        if p.itemsize == 2:  # where eps * root might be 0
+            u /= root
+            root = 1.0
+        u += options["eps"] * root
         np.divide(m, u, out=u)
-        u *= options["lr"] / (1 - b1**t)
+        u *= options["lr"] * root / (1 - b1**t)
         p -= u
 
 

@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from ..variable import Leaf, Variable, describe, is_inexact
 
-BLOCK = 2**14  # elements: a block of the parameter, gradient, state and scratch together stay in a core's cache
+BLOCK = 2**15  # elements: a block of the parameter, gradient, state and scratch together stay in a core's cache
 SCRATCH = 3  # arrays of one block: the decayed gradient, and two for `apply`
 
 _BOUNDS = {  # option: lowest value, and what it must be less than
