@@ -30,7 +30,7 @@ _ROUNDING = {"floor": "floor", "ceil": "ceil", "trunc": "trunc", "rint": "rint",
              "fabs": "fabs"}  # fmt: skip
 _ARITHMETIC = {"add": "add", "subtract": "sub", "multiply": "mul"}
 COSTLY = frozenset({"divide", "sqrt", "reciprocal"})  # and all of `maths`: values worth keeping
-FUNCTIONS = frozenset(maths.FUNCTIONS if maths is not None else ())
+FUNCTIONS = frozenset(maths.FUNCTIONS if maths is not None else ())  # of one type, floats in and out
 REDUCTIONS = frozenset({"add", "multiply", "maximum", "minimum", "logical_and", "logical_or"})
 
 
@@ -203,9 +203,7 @@ def _float_table(t: str) -> dict[str, Emitter]:
         "isfinite": _infinity("olt"),
         "copysign": lambda code, t, x, y: code.intrinsic("copysign", t, x, y),
     }
-    for name in FUNCTIONS:
-        table[name] = _function(name)
-    return table
+    return {name: _function(name) for name in FUNCTIONS} | table
 
 
 def _integer_table(t: str) -> dict[str, Emitter]:
@@ -226,12 +224,12 @@ def _integer_table(t: str) -> dict[str, Emitter]:
 
 
 def library(functions: Any, fma: bool, declared: set[str]) -> str:
-    """The text of elementary functions, of (name, type, width); what they declare is added to the set."""
-    if not functions:
-        return ""
-    texts = {}
+    """The text of elementary functions, of (name, type, width), with these declarations and those that they need."""
+    if maths is None:
+        return "\n".join(sorted(declared))
+    found = maths.Library(fma)
     for name, t, width in sorted(functions):
-        symbol, text, needs = maths.define(name, np.dtype(t), width, fma)
-        texts[symbol] = text
-        declared.update(needs)
-    return "\n".join(texts.values())
+        found.function(name, np.dtype(t), width)
+    for line in sorted(declared):
+        found.declare(line)
+    return str(found.text())

@@ -25,7 +25,7 @@ from wengert.compile.lowering import Spec
 
 BLOCK = 16  # vectors that are added up plainly
 UNROLLED = 4  # vectors of a short row that are written out, and accumulators of a cheap loop
-CHEAP = 10  # values up to which a loop is unrolled
+CHEAP, DEAR = 10, 30  # the work of a vector up to which a loop is unrolled, and from which on its code is written once
 BUFFERS = 1 << 18  # bytes on the stack for values that a later pass needs
 Pairs = list[tuple[str, str]]
 
@@ -229,18 +229,21 @@ class Kernel:
         code, w = self.code, self.code.width
         fixed = self.outer > 0 or self.spec.split is not None or not self.space
         n = self.last if fixed else None
-        if n is not None and n <= UNROLLED * w:
+        dear = self.spec.cost > DEAR
+        if n is not None and n <= (1 if dear else UNROLLED) * w:
             parts = [x for _, x in self._typed(sums)]
             for j in range(0, n, w):
                 parts = self._step(str(j), None if j + w <= n else self._tail(n - j), work, sums, parts)
             return self._flushed(sums, total, parts)
         low, high = ("0", str(n)) if n is not None else ("%lo", "%hi")
+        if dear and (n is None or n % w):
+            return self._masked_lanes(low, high, work, sums, total)
         if n is not None:
             end = str(n // w * w)
         else:
             count = code.e(f"sub i64 {high}, {low}")
             end = code.e(f"add i64 {low}, {code.e(f'and i64 {count}, {-w}')}")
-        unroll = UNROLLED if sums and len(self.values) <= CHEAP else 1
+        unroll = UNROLLED if sums and self.spec.cost <= CHEAP else 1
         blocked = bool(sums) and (n is None or n > 2 * BLOCK * w)
 
         def many(i: str, values: list[str]) -> list[str]:
@@ -285,6 +288,22 @@ class Kernel:
             parts = self._step(end, self._tail(n % w), work, sums, parts)
         return self._flushed(sums, self._with(total, values), parts)
 
+    def _masked_lanes(self, low: str, high: str, work: list[int], sums: list[int], total: Pairs) -> list[str]:
+        """The last axis in vectors that are all masked, so that their code is there once."""
+        code, w = self.code, self.code.width
+
+        def one(i: str, values: list[str]) -> list[str]:
+            return self._step(i, self._tail(code.e(f"sub i64 {high}, {i}")), work, sums, values)
+
+        def block(i: str, values: list[str]) -> list[str]:
+            stop = code.e(f"add i64 {i}, {BLOCK * w}")
+            less = code.e(f"icmp slt i64 {stop}, {high}")
+            stop = code.e(f"select i1 {less}, i64 {stop}, i64 {high}")
+            parts = code.loop(i, stop, w, self._typed(sums), one)
+            return self._flushed(sums, self._with(total, values), parts)
+
+        return code.loop(low, high, BLOCK * w, total, block)
+
     def _with(self, pairs: Pairs, values: Sequence[str]) -> Pairs:
         return [(t, v) for (t, _), v in zip(pairs, values, strict=True)]
 
@@ -296,7 +315,8 @@ class Kernel:
         code, w = self.code, self.code.width
         if isinstance(rest, int):
             return code.lanes([q < rest for q in range(w)], "b1")
-        many = code.splat(code.e(f"trunc i64 {rest} to i32"), "i4")
+        below = code.call("i64", "llvm.umin.i64", ("i64", rest), ("i64", str(w)))
+        many = code.splat(code.e(f"trunc i64 {below} to i32"), "i4")
         return code.compare("ult", code.lanes(range(w), "i4"), many, "i4")
 
     def _combine(self, k: int, x: str, y: str) -> str:

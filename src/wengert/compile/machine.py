@@ -81,8 +81,7 @@ def module(specs: Iterable[Spec], machine: Machine) -> str:
     parts = [written(spec, machine) for spec in specs]
     declared = {line for part in parts for line in part[2]}
     functions = {function for part in parts for function in part[3]}
-    text = elementwise.library(functions, machine.fma, declared)
-    return "\n".join([*sorted(declared), text, *[part[1] for part in parts]])
+    return "\n".join([elementwise.library(functions, machine.fma, declared), *[part[1] for part in parts]])
 
 
 def compiled(specs: Iterable[Spec], machine: Machine) -> list[int]:
