@@ -136,6 +136,7 @@ class Clusters:
         self.where: dict[int, int] = {}
         self.pieces: dict[int, Any] = {}  # of each choice by index: what it reads, as an expression
         self.operands_of: dict[int, tuple[matmul.Operand, ...]] = {}  # of each product by BLAS
+        self._operands: dict[int, list[tuple[Node, int, tuple[int, ...]]]] = {}
         self._inputs_of: dict[int, tuple[Node, ...]] = {}
         self._fresh = nodes[-1].index + 1 if nodes else 0
         for node in nodes:
@@ -172,11 +173,14 @@ class Clusters:
 
     def operands(self, node: Node) -> list[tuple[Node, int, tuple[int, ...]]]:
         """What an elementwise node reads: root, offset, strides over the node's own indices."""
+        if node.index in self._operands:
+            return self._operands[node.index]
         shape, result = extent(node), []
         for x in node.inputs[:1] if node.op == "assign" else node.inputs:
             if uniform(x) is None:
                 root, offset, strides = self.views[x.index]
                 result.append((root, offset, broadcast(x.shape, strides, shape)))
+        self._operands[node.index] = result
         return result
 
     def _place(self, node: Node) -> None:
@@ -200,7 +204,7 @@ class Clusters:
         self.where[node.index] = w
         assert isinstance(loop, Loop)
         loop.nodes.append(node)
-        loop.operands.update([root.index for root, _, _ in reads])
+        loop.operands.update([root.index for root, _, _ in reads if self.where.get(root.index) != w])
         loop.rigid = loop.rigid or node.op == "assign"
 
     def _level(self, space: tuple[int, ...], node: Node) -> Level:
@@ -220,7 +224,7 @@ class Clusters:
         inside = [read for read in reads if self.where.get(read[0].index) == w]
         if any([self.where.get(root.index, -1) > w for root, _, _ in reads]):
             return False
-        if len(loop.nodes) >= NODES or len(loop.operands | {r[0].index for r in reads}) > OPERANDS:
+        if len(loop.nodes) >= NODES or len(loop.operands) + len(reads) - len(inside) > OPERANDS:
             return False
         shape = used(extent(node))
         size = math.prod(shape)

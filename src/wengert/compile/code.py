@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ REGISTER = {
 Lines = list[Any]  # of text, and of such lists: a place in the text to which lines may be added later
 
 
+@cache
 def kind(dtype: Any) -> str:
     """How a dtype is called here: `f4`, `i8`, `b1`."""
     return np.dtype(dtype).str[1:]

@@ -42,6 +42,8 @@ class Native:
     def __init__(self, program: Program, threads: int = 1) -> None:
         self.plan = plan = Plan(program, threads)
         self.runtime = runtime.runtime()
+        if threads > 1:
+            self.runtime.workers.at_least(threads - 1)
         tasks = [task for segment in plan.segments for task in segment]
         specs = [task.code for task in tasks if not isinstance(task.code, str)]
         addresses = iter(machine.compiled(specs, machine.host()))

@@ -17,10 +17,11 @@ from wengert.compile.lowering import Lowered, Spec, lowered
 from wengert.compile.memory import Arena
 from wengert.compile.passes import live, simplified
 from wengert.compile.program import Node, Program, value_of
-from wengert.compile.runtime import CHECK, CHUNKS, ONCE, THREADS
+from wengert.compile.runtime import CHECK, CHUNKS, ONCE, THREADS, WAKE
 from wengert.compile.views import views
 
-PARALLEL = 30000  # the work from which on threads are asked, in additions
+PARALLEL = 30000  # the work from which on threads that are awake are asked, in additions
+WAKING = 20 * PARALLEL  # and that of a program which is worth waking them
 
 
 class Place(NamedTuple):
@@ -210,6 +211,9 @@ class Plan:
             words = (Word(self.of(given)), Word(self.of(node)))
             if size:
                 self.segments[-1].append(Task(ONCE, "wg_copy", size, size, words))
+
+        if self.threads > 1 and self.work >= WAKING:
+            self.segments[0].insert(0, Task(WAKE, "", 0, 1, ()))
 
     def _loop(self, w: int, found: Lowered) -> None:
         spec = found.spec

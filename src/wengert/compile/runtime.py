@@ -6,6 +6,7 @@ A table is words of eight bytes. A step is (kind, function, end, chunk, number o
     1  function(arguments, 0, end)
     2  function(arguments, lo, hi) for each chunk
     3  the same, by all threads where they are awake
+    5  wake the threads that sleep
     4  a check: the bytes at the first argument are those at the second, as many as the third says; else the run is void
 
 A frame is what one call needs for itself: tables and memory. Its specification, also words, is (table, number of
@@ -24,7 +25,7 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 
-END, ONCE, CHUNKS, THREADS, CHECK = range(5)
+END, ONCE, CHUNKS, THREADS, CHECK, WAKE = range(6)
 STEP = 5  # words before the arguments
 ARRAY = 6  # words about an array in a frame
 CONTIGUOUS, ALIGNED, WRITEABLE = 0x1, 0x100, 0x400  # NumPy's flags
@@ -77,7 +78,8 @@ step:
  %np = getelementptr i64, ptr %at, i64 4
  %n = load i64, ptr %np
  %args = getelementptr i64, ptr %at, i64 5
- switch i64 %kind, label %out [ i64 1, label %once i64 2, label %chunks i64 3, label %threads i64 4, label %check ]
+ switch i64 %kind, label %out [ i64 1, label %once i64 2, label %chunks i64 3, label %threads i64 4, label %check
+ i64 5, label %wake ]
 once:
  call void %f(ptr %args, i64 0, i64 %end)
  br label %done
@@ -120,6 +122,9 @@ same:
  br label %byte
 void:
  ret i64 0
+wake:
+ call void @wg_wake()
+ br label %done
 done:
  %next = getelementptr i64, ptr %args, i64 %n
  br label %step
@@ -275,13 +280,6 @@ bad:
 }
 """
 
-ALONE = """
-define internal i64 @wg_threads(ptr %f, ptr %args, i64 %end, i64 %chunk) {
- ret i64 0
-}
-"""
-
-
 class _Method(ctypes.Structure):
     _fields_ = (
         ("name", ctypes.c_char_p),
@@ -298,19 +296,20 @@ class Runtime:
     """The functions above, compiled for this machine."""
 
     def __init__(self) -> None:
-        from wengert.compile import machine, matmul
+        from wengert.compile import machine, matmul, workers
 
         found = layout()
         if found is None:
             raise RuntimeError("array objects of this build of Python are not known")
         self._symbols()
-        text = TABLE + ALONE + matmul.WRAPPERS
+        text = TABLE + workers.text() + matmul.WRAPPERS
         entry = ENTRY
         for name, value in found.items():
             entry = entry.replace("{" + name + "}", str(value))
-        names = ["wg_enter", "wg_more", "wg_copy", *matmul.NAMES]
+        names = ["wg_enter", "wg_more", "wg_copy", *matmul.NAMES, *workers.NAMES]
         addresses = machine.link(text + entry, machine.host(), names)
         self.address = dict(zip(names, addresses, strict=True))
+        self.workers = workers.Workers(self.address)
         self._enter = _Method(b"enter", self.address["wg_enter"], FASTCALL, None)
         self._more = _Method(b"more", self.address["wg_more"], NOARGS, None)
         new = ctypes.pythonapi.PyCFunction_NewEx
