@@ -27,26 +27,29 @@ class Void(Exception):
     """A value is not what the recording had."""
 
 
-def build(program: Program, threads: int = 1) -> Native | None:
-    """Native code for a program; None where there is none for this machine, or for values like these."""
+def build(program: Program, threads: int = 1, target: Any = None) -> Native | None:
+    """Native code for a program; None where there is none for this machine, or for values like these.
+
+    `target` is a `machine.Machine` that this one can stand for: code for narrower vectors, in tests.
+    """
     if runtime is None or runtime.layout() is None or sys.byteorder != "little":
         return None
     if any([node.dtype.hasobject for node in program.nodes]) or sys.maxsize < 1 << 32:
         return None
-    return Native(program, threads)
+    return Native(program, threads, target or machine.host())
 
 
 class Native:
     """A program that can be run, by several threads at once."""
 
-    def __init__(self, program: Program, threads: int = 1) -> None:
+    def __init__(self, program: Program, threads: int, target: Any) -> None:
         self.plan = plan = Plan(program, threads)
         self.runtime = runtime.runtime()
         if threads > 1:
             self.runtime.workers.at_least(threads - 1)
         tasks = [task for segment in plan.segments for task in segment]
         specs = [task.code for task in tasks if not isinstance(task.code, str)]
-        addresses = iter(machine.compiled(specs, machine.host()))
+        addresses = iter(machine.compiled(specs, target))
         self.words: list[Any] = []  # of all tables
         self.tables: list[int] = []  # where each begins
         for segment in plan.segments:
