@@ -66,7 +66,7 @@ class Writer:
         return self.program.add("concatenate", xs, axis, shape, xs[0].dtype)
 
     def matmul(self, x: Node, y: Node) -> Node:
-        shape = np.broadcast_shapes(x.shape[:-2], y.shape[:-2]) + (x.shape[-2], y.shape[-1])
+        shape = (*np.broadcast_shapes(x.shape[:-2], y.shape[:-2]), x.shape[-2], y.shape[-1])
         return self.program.add("matmul", [x, y], None, shape, x.dtype)
 
     def where(self, c: Node, x: Node, y: Node) -> Node:
@@ -111,11 +111,13 @@ def random(rng: np.random.Generator, ops: int, special: bool = False) -> tuple[P
     if rng.random() < 0.3:
         pool.append(w.constant(values(rng, shapes[rng.integers(len(shapes))], dtype), dtype))
     for _ in range(ops):
-        z = step(w, rng, pool, dtype)
+        z = step(w, rng, pool, dtype, not special)
         if z is not None and z.size < 20000:
             pool.append(z)
     first = len(arrays) if rng.random() < 0.7 else 0
-    chosen = [pool[i] for i in rng.integers(first, len(pool), int(rng.integers(1, 4)))] if first < len(pool) else pool[-1:]
+    chosen = (
+        [pool[i] for i in rng.integers(first, len(pool), int(rng.integers(1, 4)))] if first < len(pool) else pool[-1:]
+    )
     w.output(*chosen, pool[-1])
     for x in w.program.inputs:
         alike = [p for p in pool if p.shape == x.shape and p.dtype == x.dtype]
@@ -124,8 +126,11 @@ def random(rng: np.random.Generator, ops: int, special: bool = False) -> tuple[P
     return w.program, arrays
 
 
-def step(w: Writer, rng: np.random.Generator, pool: list[Node], dtype: Any) -> Node | None:
-    """One more operation on what there is, or None where it does not fit."""
+def step(w: Writer, rng: np.random.Generator, pool: list[Node], dtype: Any, products: bool) -> Node | None:
+    """One more operation on what there is, or None where it does not fit.
+
+    Without products of all elements, in which the order decides what of denormals is left.
+    """
     recent = pool[-6:] if rng.random() < 0.7 else pool
     x = recent[rng.integers(len(recent))]
     kind = rng.choice(["unary", "binary", "binary", "binary", "constant", "compare", "reduce", "reduce", "keep", "view",
@@ -138,7 +143,7 @@ def step(w: Writer, rng: np.random.Generator, pool: list[Node], dtype: Any) -> N
         axes = tuple(a for a in range(len(x.shape)) if rng.random() < 0.5)
         if not axes or x.size == 0:
             return None
-        z = w.reduce(str(rng.choice(["add", "add", "maximum", "minimum", "multiply"])), x, axes)
+        z = w.reduce(str(rng.choice(["add", "add", "maximum", "minimum", "multiply" if products else "add"])), x, axes)
         if kind == "keep":
             z = w.reshape(z, tuple(1 if a in axes else n for a, n in enumerate(x.shape)))
             return w.ufunc(str(rng.choice(["subtract", "divide", "multiply"])), x, z)
@@ -165,13 +170,21 @@ def step(w: Writer, rng: np.random.Generator, pool: list[Node], dtype: Any) -> N
         try:
             if kind == "matmul":
                 if len(x.shape) >= 2 and len(y.shape) >= 2:
-                    y = y if x.shape[-1] == y.shape[-2] else w.transpose(y, (*range(len(y.shape) - 2), -1 % len(y.shape), len(y.shape) - 2))
+                    y = (
+                        y
+                        if x.shape[-1] == y.shape[-2]
+                        else w.transpose(y, (*range(len(y.shape) - 2), -1 % len(y.shape), len(y.shape) - 2))
+                    )
                     if x.shape[-1] == y.shape[-2]:
                         return w.matmul(x, y)
                 continue
             if kind == "concatenate":
                 axis = int(rng.integers(max(len(x.shape), 1)))
-                if x.shape and len(y.shape) == len(x.shape) and all(a == axis or n == m for a, (n, m) in enumerate(zip(x.shape, y.shape, strict=True))):
+                if (
+                    x.shape
+                    and len(y.shape) == len(x.shape)
+                    and all(a == axis or n == m for a, (n, m) in enumerate(zip(x.shape, y.shape, strict=True)))
+                ):
                     return w.concatenate([x, y], axis)
                 continue
             if kind in ("compare", "where"):

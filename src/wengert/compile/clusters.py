@@ -13,15 +13,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
-from wengert.compile import elementwise, matmul
-from wengert.compile.code import REGISTER, kind
-from wengert.compile.passes import uniform
-from wengert.compile.program import Node
-from wengert.compile.views import View, broadcast, contiguous
+from . import elementwise, matmul
+from .code import REGISTER, kind
+from .forms import uniform
+from .program import Node
+from .views import View, broadcast, contiguous
 
 Level = tuple[bool, ...]
+Places = list[tuple[int | None, int]]  # for each axis, the axis of the reader (or none) and what is added to its index
 WHOLE = 8192  # a space of at most that many elements may be one pass
 NODES, OPERANDS = 96, 28  # the most of a loop
 RECOMPUTED = 12  # the most operations that are done again rather than kept for a shifted reader
@@ -43,9 +45,9 @@ def refined(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...] | None:
             size *= n
             cuts.add(size)
     ordered = sorted(cuts)
-    if any([y % x for x, y in zip(ordered, ordered[1:], strict=False)]):
+    if any([y % x for x, y in pairwise(ordered)]):
         return None
-    return tuple([y // x for x, y in zip(ordered, ordered[1:], strict=False)][::-1])
+    return tuple([y // x for x, y in pairwise(ordered)][::-1])
 
 
 def spread(shape: Sequence[int], strides: Sequence[int], space: Sequence[int], level: Level | None = None) -> list[int]:
@@ -275,13 +277,13 @@ class Clusters:
         """The second input of an assignment, read at the index less where the region starts."""
         y = node.inputs[1]
         extra = len(node.shape) - len(y.shape)
-        places = [
+        places: Places = [
             (a + extra, -node.attributes[a + extra][0]) if n != 1 else (None, 0) for a, n in enumerate(y.shape)
         ]
         expression = self._traced(y, places, [RECOMPUTED], len(node.shape))
         return expression if expression is not None else self._read(y, places, len(node.shape))
 
-    def _read(self, x: Node, places: list[tuple[int | None, int]], axes: int) -> Any:
+    def _read(self, x: Node, places: Places, axes: int) -> Any:
         value = uniform(x)
         if value is not None:
             return ("constant", value, kind(x.dtype))
@@ -293,7 +295,7 @@ class Clusters:
                 strides[axis] += s
         return ("read", root, offset, tuple(strides))
 
-    def _traced(self, x: Node, places: list[tuple[int | None, int]], left: list[int], axes: int) -> Any:
+    def _traced(self, x: Node, places: Places, left: list[int], axes: int) -> Any:
         """The value at these places computed once more, or None where that is not cheap."""
         if uniform(x) is not None or x.op in ("input", "constant"):
             return self._read(x, places, axes)
@@ -316,14 +318,14 @@ class Clusters:
         return ("value", operation(x), tuple(parts))
 
 
-def _through(x: Node, places: list[tuple[int | None, int]]) -> list[tuple[int | None, int]] | None:
+def _through(x: Node, places: Places) -> Places | None:
     """The places in the input that places in a view of it are."""
     y = x.inputs[0]
     if x.op == "broadcast":
         extra = len(x.shape) - len(y.shape)
         return [(None, 0) if n == 1 else places[a + extra] for a, n in enumerate(y.shape)]
     if x.op == "transpose":
-        moved: list[tuple[int | None, int]] = [(None, 0)] * len(places)
+        moved: Places = [(None, 0)] * len(places)
         for k, a in enumerate(x.attributes):
             moved[a] = places[k]
         return moved

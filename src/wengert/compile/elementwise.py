@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from wengert.compile.code import REGISTER, Code, kind
+from .code import REGISTER, Code, kind
 
 try:
-    from wengert.compile import maths
+    from . import maths
 except ImportError:
-    maths = None
+    maths = None  # type: ignore[assignment]
 
 Emitter = Callable[..., str]
 COMPARISON = {

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import llvmlite
 import llvmlite.binding as llvm
 
-from wengert.compile import cache as disk, elementwise
-from wengert.compile.kernels import Kernel
-from wengert.compile.lowering import Spec
+from . import cache as disk, elementwise
+from .kernels import Kernel
+from .lowering import Spec
 
 
 class Machine(NamedTuple):
@@ -49,10 +49,8 @@ def host() -> Machine:
     _initialize(False)
     features = llvm.get_host_cpu_features()
     has = {name for name, on in features.items() if on}
-    if {"avx512f", "avx512vl", "avx512dq", "avx512bw"} <= has:
-        vector = 64
-    else:
-        vector = 32 if "avx2" in has else 16
+    wide = {"avx512f", "avx512vl", "avx512dq", "avx512bw"} <= has
+    vector = 64 if wide else 32 if "avx2" in has else 16
     fma = "fma" in has or platform.machine() in ("aarch64", "arm64")
     return Machine(llvm.get_default_triple(), llvm.get_host_cpu_name(), features.flatten(), vector, fma)
 

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wengert.compile.program import Node
-from wengert.compile.views import View, reshaped
+from .program import Node
+from .views import View, reshaped
 
 # (function, m, n, k, a, lda, ta, b, ldb, tb, c, ldc, bytes between batches of a, b, c) for each batch lo ... hi - 1
 _WRAPPER = """

@@ -9,17 +9,12 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from wengert.compile.planning import Place, Plan, Word
-from wengert.compile.program import Call, Node, Program, evaluate
-from wengert.compile.views import View
-
-try:
-    from wengert.compile import machine, runtime
-except ImportError:  # llvmlite is an extra
-    machine = runtime = None  # type: ignore[assignment]
+from . import machine, runtime
+from .planning import Place, Plan, Word
+from .program import Call, Node, Program, evaluate
+from .views import View
 
 RELEASED = 100_000  # the work from which on other threads of Python may run meanwhile
-HUGE = 1 << 21
 _counted = sys.getrefcount if getattr(sys, "_is_gil_enabled", lambda: True)() else lambda x: 1 << 30
 
 
@@ -32,7 +27,7 @@ def build(program: Program, threads: int = 1, target: Any = None) -> Native | No
 
     `target` is a `machine.Machine` that this one can stand for: code for narrower vectors, in tests.
     """
-    if runtime is None or runtime.layout() is None or sys.byteorder != "little":
+    if runtime.layout() is None or sys.byteorder != "little":
         return None
     if any([node.dtype.hasobject for node in program.nodes]) or sys.maxsize < 1 << 32:
         return None

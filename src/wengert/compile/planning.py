@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from wengert.compile import matmul
-from wengert.compile.clusters import Clusters, Loop, Single, leaves
-from wengert.compile.lowering import Lowered, Spec, lowered
-from wengert.compile.memory import Arena
-from wengert.compile.passes import live, simplified
-from wengert.compile.program import Node, Program, value_of
-from wengert.compile.runtime import CHECK, CHUNKS, ONCE, THREADS, WAKE
-from wengert.compile.views import views
+from . import matmul
+from .clusters import Clusters, Loop, Single, leaves
+from .forms import live, simplified
+from .lowering import Lowered, Spec, lowered
+from .memory import Arena
+from .program import Node, Program, value_of
+from .runtime import CHECK, CHUNKS, ONCE, THREADS, WAKE
+from .views import views
 
 PARALLEL = 30000  # the work from which on threads that are awake are asked, in additions
 WAKING = 20 * PARALLEL  # and that of a program which is worth waking them
@@ -78,7 +78,12 @@ class Plan:
             root = node
             while root.op == "reshape" or (root.op == "reduce" and _trivial(root)):
                 root = root.inputs[0]
-            if root.op not in _VIEWS and root.index not in taken and node.dtype == root.dtype and root.size == node.size:
+            if (
+                root.op not in _VIEWS
+                and root.index not in taken
+                and node.dtype == root.dtype
+                and root.size == node.size
+            ):
                 taken.add(root.index)
                 return root
             copied = program.add("copy", (node,), len(taken), node.shape, node.dtype)
@@ -143,6 +148,8 @@ class Plan:
         found, step = self.lowered[w], self.clusters.steps[w]
         assert isinstance(step, Loop)
         if found.spec.split is not None or any([given in leaves(e) for e in self._pieces(step)]):
+            return False
+        if root.op == "reduce":
             return False
         own = [strides for _, p, strides in found.spec.stores if found.parameters[p] == (root, None)]
         mine = [p for p, (r, offset) in enumerate(found.parameters) if r is given and offset is not None]
@@ -229,7 +236,7 @@ class Plan:
             if p in found.partial:
                 size = root.size * root.dtype.itemsize * found.chunks
                 partial = Word(Place("arena", self.arena.take(size, w, w)))
-                k = [k for k, q, _ in spec.stores if q == p][0]
+                k = next(k for k, q, _ in spec.stores if q == p)
                 after.append(self._combined(spec.values[k], root, found.chunks, (partial, word)))
                 word = partial
             words.append(word)
@@ -262,7 +269,9 @@ class Plan:
             root, offset, _ = self.views[v.index]
             places[name] = Word(self.of(root), offset * root.dtype.itemsize)
         places["c"] = Word(self.of(node))
-        words = tuple([places.get(word, word) if isinstance(word, str) else word for word in matmul.arguments(node, a, b)])
+        words = tuple(
+            [places.get(word, word) if isinstance(word, str) else word for word in matmul.arguments(node, a, b)]
+        )
         batches = math.prod(node.shape[:-2])
         self.work += 2 * node.size * x.shape[-1] // 8
         name = "wg_gemm_float" if node.dtype.itemsize == 4 else "wg_gemm_double"

@@ -280,6 +280,7 @@ bad:
 }
 """
 
+
 class _Method(ctypes.Structure):
     _fields_ = (
         ("name", ctypes.c_char_p),
@@ -296,7 +297,7 @@ class Runtime:
     """The functions above, compiled for this machine."""
 
     def __init__(self) -> None:
-        from wengert.compile import machine, matmul, workers
+        from . import machine, matmul, workers
 
         found = layout()
         if found is None:

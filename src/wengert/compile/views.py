@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from wengert.compile.program import Node, Program
+from .program import Node, Program
 
 
 class View(NamedTuple):

@@ -1,4 +1,4 @@
-"""The list made shorter, without a change of any value: constants are computed now, and what nobody needs is dropped."""
+"""The list in the forms that there is native code for: shorter, and without a change of any value."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.compile.program import Check, Node, Program, Update, evaluate, value_of
+from .program import Check, Node, Program, Update, evaluate, value_of
 
 FOLDED = 4096  # the largest constant that is computed beforehand
 PIECES = 8  # the most parts of a concatenation that is chosen from, part by part
@@ -55,10 +55,10 @@ def simplified(program: Program) -> Program:
 
 def _simple(new: Program, node: Node, inputs: tuple[Node, ...]) -> Node:
     op = node.op
-    if op not in ("constant", "call", "item", "broadcast") and inputs and node.size <= FOLDED:
-        if all([x.op == "constant" for x in inputs]):
-            with np.errstate(all="ignore"):
-                return new.constant(np.asarray(evaluate(node, [value_of(x) for x in inputs])))
+    known = bool(inputs) and all([x.op == "constant" for x in inputs])
+    if known and op not in ("call", "item", "broadcast") and node.size <= FOLDED:
+        with np.errstate(all="ignore"):
+            return new.constant(np.asarray(evaluate(node, [value_of(x) for x in inputs])))
     rewrite = _REWRITES.get(op)
     z = rewrite(new, node, inputs) if rewrite is not None else None
     return z if z is not None else new.add(op, inputs, node.attributes, node.shape, node.dtype)
@@ -123,9 +123,7 @@ def _concatenate(new: Program, node: Node, inputs: tuple[Node, ...]) -> Node | N
     for x in inputs:
         n = x.shape[node.attributes]
         if n:
-            region = tuple(
-                [(at, at + n, 1) if a == node.attributes else (0, m, 1) for a, m in enumerate(node.shape)]
-            )
+            region = tuple([(at, at + n, 1) if a == node.attributes else (0, m, 1) for a, m in enumerate(node.shape)])
             z, at = new.add("assign", (z, x), region, node.shape, node.dtype), at + n
     return z
 
