@@ -147,6 +147,13 @@ def test_reductions_of_nan_and_infinities():
             compare(w.program, [x])
 
 
+def test_sums_of_negative_zeros_are_zero():
+    for shape, axes in [((5,), (0,)), ((40, 1), (1,)), ((3, 40), (0,)), ((3, 200), (1,)), ((5000,), (0,)), ((2, 3, 4), (0, 2))]:
+        w = Writer()
+        w.output(w.reduce("add", w.input(shape), axes))
+        assert not np.signbit(native.build(w.program).run([np.full(shape, -0.0, "f4")])[0]).any()
+
+
 def test_reductions_of_booleans_and_integers():
     w = Writer()
     x, y = w.input((3, 50), "b1"), w.input((3, 50), "i8")

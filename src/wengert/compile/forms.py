@@ -114,6 +114,16 @@ def _transpose(new: Program, node: Node, inputs: tuple[Node, ...]) -> Node | Non
     return new.add("transpose", (x,), axes, node.shape, node.dtype)
 
 
+def _reduce(new: Program, node: Node, inputs: tuple[Node, ...]) -> Node | None:
+    """A reduction over axes of one element."""
+    x, name = inputs[0], node.attributes[0]
+    if x.size != node.size or not x.size or x.dtype != node.dtype:
+        return None
+    if name == "add" and x.dtype.kind == "f":  # 0.0 of -0.0
+        x = new.add("ufunc", (x, new.constant(x.dtype.type(0))), "add", x.shape, x.dtype)
+    return new.add("reshape", (x,), None, node.shape, node.dtype)
+
+
 def _concatenate(new: Program, node: Node, inputs: tuple[Node, ...]) -> Node | None:
     """Parts put one after the other into zeros: a choice by the index, which can be fused with what comes after."""
     if len(inputs) > PIECES or node.size == 0 or any([x.dtype != node.dtype for x in inputs]):
@@ -135,4 +145,5 @@ _REWRITES: dict[str, Callable[[Program, Node, tuple[Node, ...]], Node | None]] =
     "reshape": _broadcast,
     "transpose": _transpose,
     "concatenate": _concatenate,
+    "reduce": _reduce,
 }

@@ -364,7 +364,8 @@ class Kernel(Values):
             if k in result:
                 if mask is not None:
                     x = code.select(mask, x, self._start(k), value[3])
-                result[k] = x if result[k] == self._start(k) else self._combine(k, result[k], x)
+                first = result[k] == self._start(k) and value[1] != "add"
+                result[k] = x if first else self._combine(k, result[k], x)
             else:
                 p, strides = self.stored[k]
                 old = self._load(p, value[3], strides, context)

@@ -76,7 +76,7 @@ class Plan:
 
         def own(node: Node) -> Node:
             root = node
-            while root.op == "reshape" or (root.op == "reduce" and _trivial(root)):
+            while root.op == "reshape":
                 root = root.inputs[0]
             if (
                 root.op not in _VIEWS
@@ -288,7 +288,3 @@ class Plan:
 
 
 _VIEWS = ("input", "constant", "broadcast", "reshape", "transpose", "slice")
-
-
-def _trivial(node: Node) -> bool:
-    return node.inputs[0].size == node.size and node.inputs[0].dtype == node.dtype
