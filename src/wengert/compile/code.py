@@ -67,7 +67,7 @@ class Code:
 
     def label(self) -> str:
         self._count += 1
-        return f"b{self._count}"
+        return f"L{self._count}"
 
     def start(self, label: str) -> None:
         """What follows is the block of that label."""

@@ -15,6 +15,7 @@ import llvmlite.binding as llvm
 from . import cache as disk, elementwise
 from .kernels import Kernel
 from .lowering import Spec
+from .products import Block, Multiplication, Product
 
 
 class Machine(NamedTuple):
@@ -56,25 +57,31 @@ def host() -> Machine:
 
 
 _lock = threading.RLock()
-_written: dict[tuple[Spec, int], tuple[str, str, frozenset[str], frozenset[Any]]] = {}
+_written: dict[tuple[Spec | Block, int, bool], tuple[str, str, frozenset[str], frozenset[Any]]] = {}
 _addresses: dict[tuple[Machine, str], int] = {}
 _engines: list[Any] = []  # keep the code
 
 
-def written(spec: Spec, machine: Machine) -> tuple[str, str, frozenset[str], frozenset[Any]]:
+def written(spec: Spec | Product, machine: Machine) -> tuple[str, str, frozenset[str], frozenset[Any]]:
     """A loop's code, as text: its name, the function, what it declares, and the elementary functions it needs."""
-    found = _written.get((spec, machine.vector))
+    code = spec.block(machine.vector) if isinstance(spec, Product) else spec
+    key = code, machine.vector, machine.fma
+    found = _written.get(key)
     if found is None:
-        kernel = Kernel(spec, machine.vector)
+        kernel: Kernel | Multiplication
+        if isinstance(code, Spec):
+            kernel = Kernel(code, machine.vector)
+        else:
+            kernel = Multiplication(code, machine.vector, machine.fma)
         text = kernel.text("KERNEL")
         name = "k" + hashlib.sha256(text.encode()).hexdigest()[:24]
         text = text.replace("@KERNEL(", f"@{name}(", 1)
         found = name, text, frozenset(kernel.code.declared), frozenset(kernel.code.functions)
-        _written[spec, machine.vector] = found
+        _written[key] = found
     return found
 
 
-def module(specs: Iterable[Spec], machine: Machine) -> str:
+def module(specs: Iterable[Spec | Product], machine: Machine) -> str:
     """One module of the code of these loops."""
     parts = [written(spec, machine) for spec in specs]
     declared = {line for part in parts for line in part[2]}
@@ -82,7 +89,7 @@ def module(specs: Iterable[Spec], machine: Machine) -> str:
     return "\n".join([elementwise.library(functions, machine.fma, declared), *[part[1] for part in parts]])
 
 
-def compiled(specs: Iterable[Spec], machine: Machine) -> list[int]:
+def compiled(specs: Iterable[Spec | Product], machine: Machine) -> list[int]:
     """The addresses of the code of these loops; what is the same is compiled once in the process."""
     specs = list(specs)
     with _lock:

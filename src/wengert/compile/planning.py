@@ -16,6 +16,7 @@ from .clusters import Clusters, Loop, Single, leaves
 from .forms import live, simplified
 from .lowering import Lowered, Spec, lowered
 from .memory import Arena
+from .products import Product
 from .program import Node, Program, value_of
 from .runtime import CHECK, CHUNKS, ONCE, THREADS, WAKE
 from .views import views
@@ -42,7 +43,7 @@ class Task(NamedTuple):
     """A native step: its kind, its code (a specification, or the name of a function of the runtime), and its words."""
 
     kind: int
-    code: Spec | str
+    code: Spec | Product | str
     end: int
     chunk: int
     words: tuple[Any, ...]
@@ -58,9 +59,10 @@ class Plan:
         self.arena = Arena()
         self.work = 0  # additions, about
         self._targets()
-        nodes = live([*self.outputs, *[node for _, node in self.updates], *[c.node for c in program.checks]])
+        roots = [*self.outputs, *[node for _, node in self.updates], *[c.node for c in program.checks]]
+        nodes = live(roots)
         self.views = views(program, nodes)
-        self.clusters = Clusters(nodes, self.views)
+        self.clusters = Clusters(nodes, self.views, {node.index for node in roots})
         self.segments: list[list[Task]] = [[]]
         self.between: list[Node] = []
         self._uses()
@@ -95,8 +97,8 @@ class Plan:
         self.shapes = [(node.shape, node.dtype) for node in program.outputs]  # of the outputs, which may be other looks
 
     def _native(self, node: Node) -> bool:
-        """Whether a step of its own is one of BLAS."""
-        return node.op == "matmul" and node.index in self.clusters.operands_of
+        """Whether a step of its own is a product of matrices in native code."""
+        return node.index in self.clusters.products or node.index in self.clusters.operands_of
 
     def _reads(self, w: int) -> list[Node]:
         """The roots that a step reads and does not compute."""
@@ -262,20 +264,23 @@ class Plan:
 
     def _product(self, w: int, node: Node) -> None:
         self._take(node, w)
-        a, b = self.clusters.operands_of[node.index]
-        x, y = self.clusters.inputs(node)
-        places = {}
-        for name, v in (("a", x), ("b", y)):
-            root, offset, _ = self.views[v.index]
-            places[name] = Word(self.of(root), offset * root.dtype.itemsize)
-        places["c"] = Word(self.of(node))
-        words = tuple(
-            [places.get(word, word) if isinstance(word, str) else word for word in matmul.arguments(node, a, b)]
-        )
+        inputs = self.clusters.inputs(node)
+        pointers = []
+        for x in inputs:
+            root, offset, _ = self.views[x.index]
+            pointers.append(Word(self.of(root), offset * root.dtype.itemsize))
+        pointers.append(Word(self.of(node)))
         batches = math.prod(node.shape[:-2])
-        self.work += 2 * node.size * x.shape[-1] // 8
-        name = "wg_gemm_float" if node.dtype.itemsize == 4 else "wg_gemm_double"
-        self.segments[-1].append(Task(ONCE, name, batches, batches, words))
+        work = node.size * inputs[0].shape[-1] // 4
+        self.work += work
+        product = self.clusters.products.get(node.index)
+        if product is not None:
+            how = THREADS if self.threads > 1 and batches > 1 and work >= PARALLEL else ONCE
+            self.segments[-1].append(Task(how, product, batches, 1, (*pointers, *product.words())))
+            return
+        code = "wg_gemm_float" if node.dtype.itemsize == 4 else "wg_gemm_double"
+        words = matmul.arguments(node, *self.clusters.operands_of[node.index], *pointers)
+        self.segments[-1].append(Task(ONCE, code, batches, batches, words))
 
     def _checks(self) -> None:
         for check in self.program.checks:
