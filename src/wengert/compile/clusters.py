@@ -145,7 +145,7 @@ class Clusters:
         self._copies: dict[tuple[int, tuple[int, ...]], Node] = {}
         self._fresh = nodes[-1].index + 1 if nodes else 0
         added = self._sums(nodes, roots)
-        for node in nodes:
+        for node in _scalars_first(nodes):
             if node.op in ("input", "constant") or views[node.index].root is not node or node.index in added.values():
                 continue
             if node.index not in added and is_loop(node):
@@ -378,6 +378,16 @@ class Clusters:
                 return None
             parts.append(part)
         return ("value", operation(x), tuple(parts))
+
+
+def _scalars_first(nodes: Sequence[Node]) -> list[Node]:
+    """What is computed from single numbers that are given (the step of an optimiser) comes before all else."""
+    early: set[int] = set()
+    for node in nodes:
+        given = node.op in ("input", "constant") or (node.size == 1 and is_loop(node) and bool(node.inputs))
+        if given and node.size == 1 and all([x.index in early for x in node.inputs]):
+            early.add(node.index)
+    return [n for n in nodes if n.index in early] + [n for n in nodes if n.index not in early]
 
 
 def _through(x: Node, places: Places) -> Places | None:

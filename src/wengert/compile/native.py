@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy import ndarray
 from . import machine, runtime
 from .planning import Place, Plan, Word
 from .program import Call, Node, Program, evaluate
-from .views import View
+from .views import View, contiguous, dense
 
 RELEASED = 100_000  # the work from which on other threads of Python may run meanwhile
 _counted = sys.getrefcount if getattr(sys, "_is_gil_enabled", lambda: True)() else lambda x: 1 << 30
@@ -133,6 +133,7 @@ class Frame:
             self.kept += [np.dtype(dtype), sizes, patches]
         self.enter = native.runtime.enter(self.specification.ctypes.data)
         self.more = [native.runtime.more(origin + 8 * table) for table in native.tables[1:]]
+        self.between = [self._evaluated(node) for node in plan.between]
         self.forms = plan.shapes
         self.outputs: list[ndarray] = [np.empty(*form) for form in self.forms]
 
@@ -150,50 +151,75 @@ class Frame:
     def finish(self, arrays: Sequence[ndarray], outputs: list[ndarray]) -> bool:
         """What comes after the first table: nodes that NumPy evaluates, and the tables after them."""
         values: dict[int, Any] = {}
-        places = {"input": arrays, "output": outputs, "constant": self.native.plan.constants}
-        for node, more in zip(self.native.plan.between, self.more, strict=True):
-            self._evaluate(node, values, places)
+        places = {"input": arrays, "output": outputs, "object": values}
+        for evaluated, more in zip(self.between, self.more, strict=True):
+            evaluated(places)
             if not more():
                 return False
         return True
 
-    def _evaluate(self, node: Node, values: dict[int, Any], places: dict[str, Any]) -> None:
+    def _evaluated(self, node: Node) -> Callable[[dict[str, Any]], None]:
+        """What computes a node of Python's from what lies in its places, and puts it into its own."""
         plan = self.native.plan
         if node.op == "item":
-            z = values[node.inputs[0].index][node.attributes]
-        else:
-            xs = [self._array(x, plan.views[x.index], values, places) for x in plan.clusters.inputs(node)]
-            if node.op == "copy":
-                z = xs[0]
-            else:
-                if isinstance(node.attributes, Call) and not _of_numpy(node.attributes.function):
-                    xs = [x.copy() for x in xs]  # which it may keep or change
-                z = evaluate(node, xs)
-        if node.index in plan.several:
-            values[node.index] = z
-            return
-        z = np.asarray(z)
-        if z.shape != node.shape or z.dtype != node.dtype:
-            raise Void
-        place = plan.place[node.index]
-        if place.kind == "object":
-            values[node.index] = z if z.flags.c_contiguous and z.base is None and z.flags.owndata else z.copy("C")
-        else:
-            own = View(node, 0, tuple(s // z.itemsize for s in np.empty(node.shape, node.dtype).strides))
-            self._array(node, own, values, places)[...] = z
+            of, k = node.inputs[0].index, node.attributes
 
-    def _array(self, node: Node, view: View, values: dict[int, Any], places: dict[str, Any]) -> ndarray:
-        """The array of a node, over whatever buffer it lies in."""
-        root, offset, strides = view
-        place = self.native.plan.of(root)
-        size = node.dtype.itemsize
-        steps = [s * size for s in strides]
-        if place.kind == "arena":
-            return ndarray(node.shape, node.dtype, self.memory, place.number + offset * size, steps)
-        base = values[root.index] if place.kind == "object" else places[place.kind][place.number]
+            def value(places: dict[str, Any]) -> Any:
+                return places["object"][of][k]
+
+        else:
+            sources = [self._source(x, plan.views[x.index]) for x in plan.clusters.inputs(node)]
+            # what is not NumPy's may keep what it gets, or change it
+            foreign = isinstance(node.attributes, Call) and not _of_numpy(node.attributes.function)
+
+            def value(places: dict[str, Any]) -> Any:
+                xs = [source(places) for source in sources]
+                if foreign:
+                    xs = [x.copy() for x in xs]
+                return evaluate(node, xs) if node.op != "copy" else xs[0]
+
+        index, shape, dtype = node.index, node.shape, node.dtype
+        if index in plan.several:
+
+            def several(places: dict[str, Any]) -> None:
+                places["object"][index] = value(places)
+
+            return several
+        inside = plan.place[index].kind == "object"
+        own = self._source(node, View(node, 0, contiguous(shape))) if not inside else None
+
+        def one(places: dict[str, Any]) -> None:
+            z = np.asarray(value(places))
+            if z.shape != shape or z.dtype != dtype:
+                raise Void
+            if own is not None:
+                own(places)[...] = z
+            else:
+                alone = z.flags.c_contiguous and z.flags.owndata
+                places["object"][index] = z if alone else z.copy("C")
+
+        return one
+
+    def _source(self, node: Node, view: View) -> Callable[[dict[str, Any]], ndarray]:
+        """What finds a node's array, over whatever buffer it lies in."""
+        plan, (root, offset, strides) = self.native.plan, view
+        place, size = plan.of(root), node.dtype.itemsize
+        shape, dtype, start = node.shape, node.dtype, offset * size
+        steps = tuple([s * size for s in strides])
+        fixed: ndarray | None = None
         if node.size == 0:
-            return np.empty(node.shape, node.dtype)
-        return ndarray(node.shape, node.dtype, base, offset * size, steps)
+            fixed = np.empty(shape, dtype)
+        elif place.kind == "arena":
+            fixed = ndarray(shape, dtype, self.memory, place.number + start, steps)
+        elif place.kind == "constant":
+            fixed = ndarray(shape, dtype, plan.constants[place.number], start, steps)
+        if fixed is not None:
+            found = fixed
+            return lambda places: found
+        kind, number = place if place.kind != "object" else ("object", root.index)
+        if shape == root.shape and dense(view, shape):
+            return lambda places: places[kind][number]
+        return lambda places: ndarray(shape, dtype, places[kind][number], start, steps)
 
 
 def _of_numpy(function: Any) -> bool:
