@@ -148,7 +148,14 @@ def test_reductions_of_nan_and_infinities():
 
 
 def test_sums_of_negative_zeros_are_zero():
-    for shape, axes in [((5,), (0,)), ((40, 1), (1,)), ((3, 40), (0,)), ((3, 200), (1,)), ((5000,), (0,)), ((2, 3, 4), (0, 2))]:
+    for shape, axes in [
+        ((5,), (0,)),
+        ((40, 1), (1,)),
+        ((3, 40), (0,)),
+        ((3, 200), (1,)),
+        ((5000,), (0,)),
+        ((2, 3, 4), (0, 2)),
+    ]:
         w = Writer()
         w.output(w.reduce("add", w.input(shape), axes))
         assert not np.signbit(native.build(w.program).run([np.full(shape, -0.0, "f4")])[0]).any()
@@ -245,6 +252,60 @@ def test_products_of_matrices(dtype):
         w.output(z, w.matmul(yt, xt) if len(a) == len(b) else z)
         w.output(w.matmul(w.slice(x, *[slice(None)] * (len(a) - 1), slice(None, None, -1)), y))
         compare(w.program, [values(rng, a, dtype), values(rng, b, dtype)], tolerance=100)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_small_products_that_start_from_something(dtype):
+    rng = np.random.default_rng(0)
+    for m, k, n in [(16, 13, 32), (3, 5, 10), (1, 4, 7), (13, 1, 3), (37, 20, 70), (8, 8, 8)]:
+        w = Writer()
+        x, y, bias, whole = w.input((m, k), dtype), w.input((k, n), dtype), w.input((n,), dtype), w.input((m, n), dtype)
+        yt = w.transpose(w.input((n, k), dtype))
+        w.output(w.ufunc("add", w.matmul(x, y), bias), w.ufunc("add", whole, w.matmul(x, yt)), w.matmul(x, yt))
+        w.output(w.ufunc("add", w.matmul(w.transpose(w.input((k, m), dtype)), y), w.transpose(w.input((n, m), dtype))))
+        shapes = [(m, k), (k, n), (n,), (m, n), (n, k), (k, m), (n, m)]
+        code = compare(w.program, [values(rng, s, dtype) for s in shapes], tolerance=100)
+        assert not code.plan.clusters.operands_of or n == 1
+
+
+def labelled(labels, kind="i8"):
+    import operator
+
+    from wengert.compile.program import Call, Place
+
+    w = Writer()
+    x, at = w.input((len(labels), 5)), w.input((len(labels),), kind)
+    rows = w.constant(np.arange(len(labels)), "i8")
+    pair = (Place(1), Place(2))
+    z = w.ufunc("exp", x)
+    got = w.program.add("call", [z, rows, at], Call(operator.getitem, (Place(0), pair), {}), (len(labels),), "f4")
+    w.output(got, w.ufunc("multiply", got, 2.0))
+    most = w.program.add("call", [x], Call(np.max, (Place(0),), {"axis": 1, "keepdims": True}), (len(labels), 1), "f4")
+    w.output(w.ufunc("subtract", x, most))
+    return w.program
+
+
+@pytest.mark.parametrize("kind", ["i4", "i8"])
+def test_one_element_of_each_row(kind):
+    x = values(np.random.default_rng(0), (7, 5), "f4", special=True)
+    labels = np.array([0, 4, -1, 2, -5, 3, 3], kind)
+    code = compare(labelled(labels, kind), [x, labels])
+    assert len(code.plan.clusters.steps) <= 3
+    for bad in (5, -6):
+        labels[3] = bad
+        assert code.run([x, labels]) is None
+
+
+def test_the_step_of_an_optimiser_comes_first():
+    w = Writer()
+    p, m, g, t = w.input((50,)), w.input((50,)), w.input((50,)), w.input((), "f8")
+    new = w.ufunc("add", w.ufunc("multiply", m, 0.9), g)
+    rate = w.cast(w.ufunc("divide", w.constant(0.1, "f8"), t), "f4")
+    w.update(m, new)
+    w.update(p, w.ufunc("subtract", p, w.ufunc("multiply", new, rate)))
+    code = compare(w.program, [*[values(np.random.default_rng(0), (50,), "f4") for _ in range(3)], np.array(3.0)])
+    assert len(code.plan.clusters.steps) == 2
+    assert not code.plan.copied
 
 
 def test_what_is_not_native_is_numpys():

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from . import picks
 from .program import Check, Node, Program, Update, evaluate, value_of
 
 FOLDED = 4096  # the largest constant that is computed beforehand
@@ -49,7 +50,7 @@ def simplified(program: Program) -> Program:
             z.line = z.line or node.line
     new.outputs = [made[n.index] for n in program.outputs]
     new.updates = [Update(made[u.input.index], made[u.node.index]) for u in program.updates]
-    new.checks = [Check(made[c.node.index], c.value, c.line) for c in program.checks]
+    new.checks += [Check(made[c.node.index], c.value, c.line) for c in program.checks]
     return new
 
 
@@ -146,4 +147,5 @@ _REWRITES: dict[str, Callable[[Program, Node, tuple[Node, ...]], Node | None]] =
     "transpose": _transpose,
     "concatenate": _concatenate,
     "reduce": _reduce,
+    "call": picks.rewritten,
 }

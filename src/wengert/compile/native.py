@@ -10,6 +10,7 @@ import numpy as np
 from numpy import ndarray
 
 from . import machine, runtime
+from .picks import inner
 from .planning import Place, Plan, Word
 from .program import Call, Node, Program, evaluate
 from .views import View, contiguous, dense
@@ -170,7 +171,7 @@ class Frame:
         else:
             sources = [self._source(x, plan.views[x.index]) for x in plan.clusters.inputs(node)]
             # what is not NumPy's may keep what it gets, or change it
-            foreign = isinstance(node.attributes, Call) and not _of_numpy(node.attributes.function)
+            foreign = isinstance(node.attributes, Call) and not _of_numpy(inner(node.attributes.function))
 
             def value(places: dict[str, Any]) -> Any:
                 xs = [source(places) for source in sources]
