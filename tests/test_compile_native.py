@@ -317,6 +317,19 @@ def test_what_is_not_native_is_numpys():
     compare(w.program, [z], python=None)
 
 
+def test_other_dtypes():
+    rng = np.random.default_rng(0)
+    for dtype in ("f2", "u1", "i2", "u8", "c8"):
+        w = Writer()
+        x = w.input((3, 5), dtype)
+        w.output(w.ufunc("add", x, x), w.slice(x, slice(None, None, -1)), w.reduce("maximum", x, (0,)))
+        w.update(x, w.ufunc("multiply", x, x))
+        compare(w.program, [rng.integers(0, 9, (3, 5)).astype(dtype)], python=None)
+    w = Writer()
+    w.output(w.ufunc("add", w.input((3,), ">f4"), 1.0))
+    assert native.build(w.program) is None
+
+
 def test_empty_arrays():
     w = Writer()
     x = w.input((0, 3))

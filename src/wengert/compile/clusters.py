@@ -446,7 +446,9 @@ def is_loop(node: Node) -> bool:
     if op in ("copy", "reshape", "where", "assign"):
         if op == "assign" and any([step != 1 for _, _, step in node.attributes]):
             return False
-        return elementwise.native("copy", (node.dtype,)) and all([d == node.dtype for d in dtypes[op == "where" :]])
+        chooses = op == "where"
+        alike = all([d == node.dtype for d in dtypes[chooses:]]) and (not chooses or kind(dtypes[0]) == "b1")
+        return alike and elementwise.native("copy", (node.dtype,))
     if op == "cast":
         return elementwise.castable(dtypes[0], node.dtype)
     if op == "reduce":

@@ -59,7 +59,6 @@ def host() -> Machine:
 _lock = threading.RLock()
 _written: dict[tuple[Spec | Block, int, bool], tuple[str, str, frozenset[str], frozenset[Any]]] = {}
 _addresses: dict[tuple[Machine, str], int] = {}
-_engines: list[Any] = []  # keep the code
 
 
 def written(spec: Spec | Product, machine: Machine) -> tuple[str, str, frozenset[str], frozenset[Any]]:
@@ -104,19 +103,28 @@ def link(text: str, machine: Machine, names: Iterable[str]) -> list[int]:
     """The addresses of the functions of a module, from the cache on disk if it has them."""
     key = f"{llvmlite.__version__} {llvm.llvm_version_info} {machine}\n{text}"
     code = disk.load(key)
-    target = machine.target()
     if code is None:
-        code = assembled(text, target)
+        code = assembled(text, _target(machine))
         disk.save(key, code)
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
+    engine = _engine(machine)
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    _engines.append(engine)
     found = []
     for name in names:
         _addresses[machine, name] = engine.get_function_address(name)
         found.append(_addresses[machine, name])
     return found
+
+
+@cache
+def _target(machine: Machine) -> Any:
+    return machine.target()
+
+
+@cache
+def _engine(machine: Machine) -> Any:
+    """Where the code of this process is; it stays."""
+    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine.target())
 
 
 def assembled(text: str, target: Any) -> bytes:

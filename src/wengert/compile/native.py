@@ -30,7 +30,7 @@ def build(program: Program, threads: int = 1, target: Any = None) -> Native | No
     """
     if runtime.layout() is None or sys.byteorder != "little":
         return None
-    if any([node.dtype.hasobject for node in program.nodes]) or sys.maxsize < 1 << 32:
+    if any([node.dtype.hasobject or not node.dtype.isnative for node in program.nodes]) or sys.maxsize < 1 << 32:
         return None
     return Native(program, threads, target or machine.host())
 
