@@ -46,6 +46,7 @@ class Kernel(Values):
     def _passes(self) -> None:
         """The pass in which each value is computed, and from which on it can be used."""
         ready: list[int] = []
+        weights = self._weights()
         room, size = BUFFERS, math.prod(self.space[self.outer :]) + self.code.width
         for k, value in enumerate(self.values):
             inside = [a[1] for a in value[4] if a[0] == "value" and len(a) == 2]
@@ -54,17 +55,20 @@ class Kernel(Values):
             ready.append(at + 1 if value[0] == "reduce" and not self._of_row(k) else at)
             for i in inside:
                 later = self.pass_of[i] < at and self.values[i][0] != "reduce" and not self._of_row(i)
-                if later and i not in self.stored and i not in self.kept and self._weight(i) > 2 and size * 8 <= room:
+                if later and i not in self.stored and i not in self.kept and weights[i] > 2 and size * 8 <= room:
                     self.kept.add(i)
                     room -= size * 8
         self.count = max(self.pass_of, default=0) + 1
 
-    def _weight(self, k: int) -> int:
-        """About what it costs to compute a value from what is loaded."""
-        value = self.values[k]
-        own = 8 if value[1] in elementwise.FUNCTIONS or value[1] in elementwise.COSTLY else 1
-        inside = [a[1] for a in value[4] if a[0] == "value" and len(a) == 2]
-        return own + sum([self._weight(i) for i in inside if self.values[i][0] != "reduce" and i not in self.stored])
+    def _weights(self) -> list[int]:
+        """About what it costs to compute each value from what is loaded."""
+        weights: list[int] = []
+        for value in self.values:
+            own = 8 if value[1] in elementwise.FUNCTIONS or value[1] in elementwise.COSTLY else 1
+            inside = {a[1] for a in value[4] if a[0] == "value" and len(a) == 2}
+            again = [i for i in inside if self.values[i][0] != "reduce" and i not in self.stored]
+            weights.append(min(own + sum([weights[i] for i in again]), 1 << 20))
+        return weights
 
     # ---- the function ----
 
