@@ -268,6 +268,18 @@ def test_small_products_that_start_from_something(dtype):
         assert not code.plan.clusters.operands_of or n == 1
 
 
+def test_a_product_within_a_choice_and_an_output_of_another_shape():
+    rng = np.random.default_rng(0)
+    w = Writer()
+    x, y, b = w.input((3, 4)), w.input((4, 5)), w.input((5,))
+    z = w.ufunc("add", w.matmul(x, y), b)
+    zeros = w.broadcast(w.constant(0.0), (3, 9))
+    w.output(w.assign(zeros, z, slice(0, 3), slice(2, 7)))
+    w.output(w.reshape(w.ufunc("arccos", w.ufunc("multiply", z, 0.1)), (15, 1)))
+    w.output(w.reshape(w.cast(z, "f2"), (15,)))
+    compare(w.program, [values(rng, s, "f4") for s in ((3, 4), (4, 5), (5,))], tolerance=100, python=None)
+
+
 def labelled(labels, kind="i8"):
     import operator
 

@@ -144,7 +144,7 @@ class Clusters:
         self._inputs_of: dict[int, tuple[Node, ...]] = {}
         self._copies: dict[tuple[int, tuple[int, ...]], Node] = {}
         self._fresh = nodes[-1].index + 1 if nodes else 0
-        added = self._sums(nodes, roots)
+        self._added_to = added = self._sums(nodes, roots)
         for node in _scalars_first(nodes):
             if node.op in ("input", "constant") or views[node.index].root is not node or node.index in added.values():
                 continue
@@ -364,7 +364,7 @@ class Clusters:
         if x.op in ("broadcast", "transpose", "slice", "reshape"):
             moved = _through(x, places)
             return None if moved is None else self._traced(x.inputs[0], moved, left, axes)
-        if x.op not in ("ufunc", "where", "cast") or not is_loop(x):
+        if x.op not in ("ufunc", "where", "cast") or not is_loop(x) or x.index in self._added_to:
             return self._read(x, places, axes)
         left[0] -= 1
         if left[0] < 0 or costly(x):

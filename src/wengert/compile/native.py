@@ -218,7 +218,8 @@ class Frame:
             found = fixed
             return lambda places: found
         kind, number = place if place.kind != "object" else ("object", root.index)
-        if shape == root.shape and dense(view, shape):
+        real = plan.shapes[number][0] if kind == "output" else root.shape  # an output may be another look at its root
+        if shape == real and dense(view, shape):
             return lambda places: places[kind][number]
         return lambda places: ndarray(shape, dtype, places[kind][number], start, steps)
 
