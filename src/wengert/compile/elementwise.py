@@ -30,7 +30,6 @@ _ROUNDING = {"floor": "floor", "ceil": "ceil", "trunc": "trunc", "rint": "rint",
              "fabs": "fabs"}  # fmt: skip
 _ARITHMETIC = {"add": "add", "subtract": "sub", "multiply": "mul"}
 COSTLY = frozenset({"divide", "sqrt", "reciprocal"})  # and all of `maths`: values worth keeping
-FUNCTIONS = frozenset(maths.FUNCTIONS if maths is not None else ())  # of one type, floats in and out
 REDUCTIONS = frozenset({"add", "multiply", "maximum", "minimum", "logical_and", "logical_or"})
 
 
@@ -170,7 +169,9 @@ _tables: dict[str, dict[str, Emitter]] = {}
 def _table(t: str) -> dict[str, Emitter]:
     """The operations that there are on a type."""
     if t not in _tables:
-        _tables[t] = _float_table(t) if t in ("f4", "f8") else _integer_table(t) if t in ("i4", "i8") else {}
+        _tables[t] = (
+            _float_table(t) | _FUNCTIONS if t in ("f4", "f8") else _integer_table(t) if t in ("i4", "i8") else {}
+        )
         if t == "b1":
             table = {name: _instruction(op) for name, op in _BOOLEAN.items()}
             table["equal"] = lambda code, t, x, y: _not(code, t, code.e(f"xor {code.vector(t)} {x}, {y}"))
@@ -201,7 +202,12 @@ def _float_table(t: str) -> dict[str, Emitter]:
         "isfinite": _infinity("olt"),
         "copysign": lambda code, t, x, y: code.intrinsic("copysign", t, x, y),
     }
-    return {name: _function(name) for name in FUNCTIONS} | table
+    return table
+
+
+# those of `maths` that are more than an instruction or two, of floats and with floats for results
+FUNCTIONS = frozenset(maths.FUNCTIONS if maths is not None else ()) - frozenset(_float_table("f4"))
+_FUNCTIONS = {name: _function(name) for name in FUNCTIONS}
 
 
 def _integer_table(t: str) -> dict[str, Emitter]:
