@@ -10,7 +10,6 @@ BENCHMARKS = {  # module of this package -> what it measures; a module has `add_
     "compile": "compiled functions beside PyTorch, torch.compile and jax.jit",
     "ulp": "the accuracy of the compiler's functions",
     "view": "pages of graphs in a browser: size, time until usable, time of a frame",
-    "training": "a whole training step of five networks beside PyTorch",
 }
 
 
