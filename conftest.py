@@ -8,6 +8,7 @@ import contextlib
 import doctest
 import io
 import re
+import tempfile
 from collections.abc import Iterator
 
 import numpy as np
@@ -27,7 +28,12 @@ def run_block(example: Example) -> str | None:
     """Run a Markdown block; what went wrong with its printed output, if anything did."""
     source = "\n" * (example.line + example.parsed.line_offset) + example.parsed
     expected = PRINTED.findall(example.parsed)
-    with contextlib.redirect_stdout(io.StringIO()) as out, declarations_kept():
+    with (
+        contextlib.redirect_stdout(io.StringIO()) as out,
+        declarations_kept(),
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.chdir(folder),
+    ):
         exec(compile(source, example.path, "exec", dont_inherit=True), {"__name__": "__main__", "np": np, "wg": wg})
     printed = out.getvalue().splitlines()
     return None if printed == expected else f"printed  {printed}\nexpected {expected}"
