@@ -174,6 +174,7 @@ if TYPE_CHECKING:  # imported when first used
         tree as tree,
     )
     from .batching.vmap import vmap as vmap
+    from .compile import compile as compile  # noqa: A004
     from .custom import custom_rule as custom_rule
     from .interpolate import CubicSpline as CubicSpline
     from .jacobians import (
@@ -225,6 +226,7 @@ _NAMESPACES = ("data", "fft", "implicit", "linalg", "nn", "optim", "polynomial",
 _LATER = {  # module: what is taken from it when first asked for
     "batching.vmap": ("vmap",),
     "recompute": ("checkpoint",),
+    "compile": ("compile",),
     "custom": ("custom_rule",),
     "interpolate": ("CubicSpline",),
     "jacobians": ("divergence", "ggnvp", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "laplacian"),

@@ -90,7 +90,7 @@ def own(n: Any, a: Any) -> Any:
 
 def private(n: Any, a: Any, p: Any) -> Any:
     """What node n saves for the value a of node p (None for a constant)."""
-    if type(a) is not ndarray or (p is not None and a.base is None and not p.leaf):
+    if not isinstance(a, ndarray) or (p is not None and a.base is None and not p.leaf):
         return a
     return own(n, a)
 
@@ -107,7 +107,7 @@ def own_arguments(values: Any, name: str) -> Any:
 
 
 def _own_argument(v: Any, name: str, which: str) -> Any:
-    if type(v) is ndarray:
+    if isinstance(v, ndarray):
         return v.copy()
     if isinstance(v, Variable):
         if v._node is not None:
@@ -501,7 +501,8 @@ def constant(value: Any, op: Any, position: int) -> Any:
     """An operand that is no Variable, as an array."""
     if type(value) in _constants or isinstance(value, (float, int, complex, generic)):
         return value
-    return as_data(value, f"{op.__name__}: argument {position}")
+    data = as_data(value, f"{op.__name__}: argument {position}")
+    return data if type(data) is ndarray or not isinstance(data, ndarray) else data.copy()
 
 
 def explained(error: Exception, op: Any, xs: tuple[Any, ...]) -> Exception:

@@ -546,6 +546,8 @@ def _as_ndarray(data: Any, what: str) -> ndarray:
     One that sees NumPy's calls itself stays what it is: it speaks NumPy's protocols.
     """
     cls = type(data)
+    if not issubclass(cls, ndarray):
+        return data  # it says that it is an ndarray, and speaks NumPy's protocols
     if cls.__mul__ is not ndarray.__mul__:
         raise TypeError(
             f"{what} is a {cls.__module__}.{cls.__name__}, whose operators are not those of an ndarray: pass "

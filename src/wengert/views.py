@@ -87,6 +87,8 @@ def written(x: Variable) -> None:
 def share_memory(z: Any, a: Any) -> bool:
     """Whether NumPy's result z is a view of a."""
     z, a = memory(z), memory(a)
+    if type(z) is not ndarray and isinstance(z, ndarray):
+        return z.shares(a)  # type: ignore[attr-defined]  # another library's, that says it is one
     if type(z) is not ndarray or z.base is None or type(a) is not ndarray:
         return False
     if isinstance(z.base, ndarray):

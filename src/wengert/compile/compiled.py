@@ -1,0 +1,596 @@
+"""`wg.compile`: a function that records its calls, keeps the recordings, and replays the one whose guards hold."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import os
+import threading
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy import generic, ndarray
+
+from ..recording import recording as recording_mode
+from ..variable import Variable
+from . import passes, record, watch
+from .guards import Guards, Names
+from .program import Place, Program, Update
+from .record import Diverged, Recording
+from .replay import Replay
+from .results import Constant, Given, Recipes, Replayed, Unknown, Values, plain
+from .traced import Number, Traced
+from .world import _MISSING, Linked, Slot, Unsupported, World, names_in
+
+RECORDINGS = 16  # of one function
+FAILURES = 8  # of one check
+STRIKES = 4  # recordings in a row that could not be kept
+
+_LOCK = threading.RLock()  # one recording at a time: the world is swapped while it runs
+
+
+class CompileWarning(UserWarning):
+    """A compiled function runs as a plain one, for the reason that is given."""
+
+
+# ---- NumPy's ways with invalid values -------------------------------------------------------------------------------
+
+try:
+    _errors = np._core.umath._extobj_contextvar.get  # type: ignore[attr-defined]
+    _USUAL = _errors()
+except AttributeError:  # another version of NumPy
+    _errors, _USUAL = np.geterr, None  # type: ignore[assignment]
+
+
+def _raises() -> bool:
+    """Whether NumPy does more than warn where a value is invalid."""
+    return not {"warn", "ignore"}.issuperset(np.geterr().values())
+
+
+class Kept:
+    """A recording that is kept: its guard, its program, and how results and effects are made."""
+
+    def __init__(self, **parts: Any) -> None:
+        self.guard: Callable[[Any, Any], Any] = parts["guard"]
+        self.failures: list[tuple[Any, str]] = parts["failures"]
+        self.program: Program = parts["program"]
+        self.runner: Any = parts["runner"]
+        self.native: bool = parts["native"]
+        self.result: Any = parts["result"]
+        self.effects: list[tuple[Any, Any, str, Any]] = parts["effects"]  # recipe of the holder, kind, key, recipe
+        self.host: list[tuple[Any, Any]] = parts["host"]
+        self.host_checks: list[Any] = parts["host_checks"]
+        self.host_inputs: list[tuple[int, int]] = parts["host_inputs"]  # step, position among the program's inputs
+        self.updated: list[int] = parts["updated"]  # positions of inputs that are written to
+        self.constants: Any = parts["constants"]
+        self.calls = 0
+        self.checks = [_expected(c.value) for c in self.program.checks]
+        only = not (self.effects or self.host or self.updated or self.checks)
+        self.simple = only
+
+    def replay(self, found: tuple[Any, ...]) -> Any:
+        """The result; `_VOID` if a check fails, before anything is changed; a line, if that is known."""
+        arrays, kept, read, places = found
+        numbers: list[Any] = []
+        if self.host:
+            given = iter(read)
+            for function, args in self.host:
+                numbers.append(next(given) if function == "read" else function(*[numbers[a.k] if type(a) is Place else a for a in args]))
+            for k, value, line in self.host_checks:
+                if numbers[k] != value or type(numbers[k]) is not type(value):
+                    return _Void(line)
+            for k, position in self.host_inputs:
+                arrays[position] = np.asarray(numbers[k])
+        if self.updated and not _apart(arrays, self.updated):
+            return _PLAIN
+        with np.errstate(all="ignore"):
+            outputs, updates, checks = self.runner.run(arrays)
+        for value, expected, c in zip(checks, self.checks, self.program.checks, strict=True):
+            if not expected(value):
+                return _Void(c.line)
+        for u, value in zip(self.program.updates, updates, strict=True):
+            arrays[u.input.attributes][...] = value
+        values = Values(outputs, kept, places, numbers)
+        if self.effects:
+            made = [(holder.make(values), kind, key, recipe.make(values)) for holder, kind, key, recipe in self.effects]
+            for holder, kind, key, value in made:
+                from .world import write
+
+                write(holder, kind, key, value)
+        self.calls += 1
+        return self.result.make(values)
+
+
+class _Void:
+    """A replay whose check failed."""
+
+    __slots__ = ("line",)
+
+    def __init__(self, line: str) -> None:
+        self.line = line
+
+
+_PLAIN: Any = _Void("")
+
+
+def _expected(value: Any) -> Callable[[Any], bool]:
+    """Whether a value is this one, in every bit."""
+    if isinstance(value, np.bool_):
+        truth = bool(value)
+        return lambda v: bool(v) is truth
+    array = np.asarray(value)
+    content, shape = array.tobytes(), array.shape
+    return lambda v: np.shape(v) == shape and np.asarray(v, array.dtype).tobytes() == content
+
+
+def _apart(arrays: Sequence[Any], updated: Sequence[int]) -> bool:
+    """Whether arrays that are written to share memory with no other."""
+    if len({id(a) for a in arrays}) != len(arrays):
+        return False
+    written = [arrays[i] for i in updated]
+    views = [a for a in arrays if type(a) is ndarray and a.base is not None]
+    if not views:
+        return True
+    return not any([a is not b and np.may_share_memory(a, b) for a in written for b in arrays])
+
+
+class Compiled:
+    """What `wg.compile` gives."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self._kept: dict[bool, list[Kept]] = {True: [], False: []}
+        self._why: str | None = None  # it runs plainly
+        self._dynamic: set[Any] = set()  # places of numbers that change from call to call
+        self._codes: dict[Any, Any] = {}  # code that was found to run, with its globals
+        self._failures: Counter[str] = Counter()
+        self._strikes = 0
+        self._notes: list[str] = []
+        self._off = os.environ.get("WENGERT_COMPILE") == "0"
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        if instance is None:
+            return self
+        return functools.partial(Compiled.__call__, self, instance)
+
+    def __repr__(self) -> str:
+        return f"<compiled {getattr(self.function, '__qualname__', self.function)!s}>"
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """The function's result."""
+        mode = recording_mode()
+        if self._why is not None or self._off or (mode is not True and mode is not False):
+            return self.function(*args, **kwargs)
+        if _errors() is not _USUAL and _raises():
+            return self.function(*args, **kwargs)
+        result = self._replayed(mode, args, kwargs)
+        if result.__class__ is not _Void:
+            return result
+        return self._recorded(mode, args, kwargs)
+
+    def _replayed(self, mode: bool, args: Any, kwargs: Any) -> Any:
+        """The result of a recording whose guards hold; a `_Void`, if there is none."""
+        for kept in self._kept[mode]:
+            found = kept.guard(args, kwargs)
+            if type(found) is tuple:
+                if record._current is not None and record._current.thread == threading.get_ident():
+                    return self.function(*args, **kwargs)  # part of another recording
+                try:
+                    result = kept.replay(found)
+                except Diverged as error:
+                    result = _Void(str(error))
+                except Exception:  # the function itself says what is wrong, in its own line
+                    return self.function(*args, **kwargs)
+                if result is _PLAIN:
+                    return self.function(*args, **kwargs)
+                if result.__class__ is _Void:
+                    self._failures[result.line] += 1
+                    continue
+                recordings = self._kept[mode]
+                if recordings[0] is not kept:
+                    self._kept[mode] = [kept, *[k for k in recordings if k is not kept]]
+                return result
+        return _PLAIN
+
+    # ---- recording ------------------------------------------------------------------------------------------------------
+
+    def _recorded(self, mode: bool, args: Any, kwargs: Any) -> Any:
+        current = record._current
+        if current is not None and current.thread == threading.get_ident():
+            return self.function(*args, **kwargs)
+        with _LOCK:
+            result = self._replayed(mode, args, kwargs)  # another thread may have made the recording
+            if result.__class__ is not _Void:
+                return result
+            self._look_into(mode, args, kwargs)
+            if self._why is None:
+                run = _Run(self, args, kwargs)
+                if run.ready:
+                    return run(mode)
+        return self.function(*args, **kwargs)
+
+    def _look_into(self, mode: bool, args: Any, kwargs: Any) -> None:
+        """Why no recording holds: numbers that change become inputs; too many recordings end it."""
+        words: list[str] = []
+        for kept in self._kept[mode]:
+            failed = kept.guard(args, kwargs)
+            if type(failed) is int and failed >= 0:
+                place, text = kept.failures[failed]
+                words.append(text)
+                if place is not None:
+                    self._dynamic.add(text if text.startswith("argument ") else place)
+        line, count = self._failures.most_common(1)[0] if self._failures else ("", 0)
+        if count >= FAILURES:
+            self.fall_back(f"a value that Python asks for is another one at each call ({count} times)", line)
+        elif len(self._kept[mode]) >= RECORDINGS:
+            text, _ = Counter(words).most_common(1)[0] if words else ("a value that Python asks for", 0)
+            self.fall_back(f"it was recorded {RECORDINGS} times, and {text} is still another one", line)
+
+    def fall_back(self, why: str, line: str) -> None:
+        """Run plainly from now on, and say so once."""
+        self._why = f"{why}{f' ({line})' if line else ''}"
+        name = getattr(self.function, "__qualname__", repr(self.function))
+        warnings.warn(f"wg.compile: {name} runs without being compiled: {self._why}", CompileWarning, stacklevel=2)
+
+    def keep(self, mode: bool, kept: Kept) -> None:
+        """Keep a recording, in front of the others."""
+        self._strikes = 0
+        self._kept[mode] = [kept, *self._kept[mode]]
+
+    def strike(self, why: str, line: str) -> None:
+        """A run that was not kept; the next may be."""
+        self._notes.append(why)
+        self._strikes += 1
+        if self._strikes >= STRIKES:
+            self.fall_back(why, line)
+
+    def explain(self) -> str:
+        """What was recorded, what fell back and why, as text."""
+        from .explain import explain
+
+        return explain(self)
+
+    @property
+    def recordings(self) -> int:
+        """How many recordings are kept."""
+        return sum(map(len, self._kept.values()))
+
+
+class _Run:
+    """One call that is recorded."""
+
+    def __init__(self, compiled: Compiled, args: Any, kwargs: Any) -> None:
+        self.compiled, self.args, self.kwargs = compiled, args, kwargs
+        self.function = compiled.function
+        self.ready = False
+        try:
+            self.world = World([self.function, args, kwargs], compiled._codes.items())
+        except Linked:
+            return
+        except Unsupported as error:
+            compiled.fall_back(str(error), _home(self.function))
+            return
+        self.recording = Recording()
+        self.ready = True
+
+    def __call__(self, mode: bool) -> Any:
+        """The result, which is that of a plain run."""
+        world, recording = self.world, self.recording
+        states = {i: _state(g) for i, g in world.generators.items()}
+        look = watch.Watch(recording, world.containers())
+        self._arrays: dict[int, Traced] = {}
+        self._words = _argument_words(world, self.args, self.kwargs)
+        again = False
+        try:
+            try:
+                args = world.swapped(self.args, None, self._stand_in)
+                world.swap(self._stand_in)
+                with recording.running(), watch.patched(), look.watching():
+                    result = [self.function(*args, **self.kwargs)]
+                del args
+            except Exception as error:
+                again = self._undo(error, states)
+                if not again:
+                    raise
+            else:
+                look.look_again()
+                changed = {i for i, g in world.generators.items() if not watch._alike(_state(g), states[i])}
+                if changed:
+                    recording.give_up("a random Generator is drawn from", _home(self.function))
+                return self._finish(mode, result, look)
+        finally:
+            recording.open = False
+            self._unswap()
+        return self._plainly()
+
+    def _stand_in(self, value: Any, place: Any) -> Any:
+        """What is recorded, in the place of a value of the world or an argument."""
+        kind = type(value)
+        if kind is ndarray:
+            if value.dtype.kind not in "biufc":
+                return value
+            if id(value) not in self._arrays:
+                self._arrays[id(value)] = self.recording.input(value, place)
+            return self._arrays[id(value)]
+        if isinstance(value, generic):
+            return self.recording.input(value, place) if value.dtype.kind in "fc" else value
+        if kind in (int, float) and self._words.get(place, place) in self.compiled._dynamic:
+            return self.recording.number(value, place)
+        return value
+
+    def _undo(self, error: Exception, states: dict[int, Any]) -> bool:
+        """After an exception: put everything back; whether the call can be made again, plainly."""
+        recording, world = self.recording, self.world
+        recording.open = False
+        if recording.why is not None:
+            return False
+        world.rolled_back()
+        for t in recording.inputs:
+            if t is not None and t.original is not None:
+                t.value[...] = t.original
+        for i, g in world.generators.items():
+            g.bit_generator.state = states[i]
+        self._failed = error.with_traceback(None)
+        return True
+
+    def _plainly(self) -> Any:
+        """The call again, as it is: the exception is the user's own, or there is none."""
+        result = self.function(*self.args, **self.kwargs)
+        error = self._failed
+        self.compiled.fall_back(f"it could not be recorded: {type(error).__name__}: {error}", _home(self.function))
+        return result
+
+    def _unswap(self) -> None:
+        self.world.restore()
+
+    # ---- after the run ------------------------------------------------------------------------------------------------------
+
+    def _finish(self, mode: bool, box: list[Any], look: watch.Watch) -> Any:
+        compiled, recording, world = self.compiled, self.recording, self.world
+        recording.quiet = True
+        result = box.pop()
+        changed, shapes = world.changes()
+        kept = None
+        missed = [c for c in look.codes if c not in world.visited and not watch.is_library(c.co_filename)]
+        soft = ""
+        try:
+            if recording.why is None:
+                if missed:
+                    compiled._codes.update({c: look.codes[c] for c in missed})
+                    soft = f"{missed[0].co_name} was found to be called"
+                elif shapes or any([slot.read() is _MISSING for slot in changed]):
+                    what = type(shapes[0].value).__name__ if shapes else "dict"
+                    soft = f"a {what} that outlives the call is changed in its length or keys"
+                else:
+                    kept = self._made(result, changed, look)
+        except Unknown as error:
+            recording.give_up(f"its result, or what it puts into an attribute, holds {error}", _home(self.function))
+        except RecursionError:
+            recording.give_up("there is too much to guard", _home(self.function))
+        recording.open = False
+        world.restore()
+        for slot in changed:
+            value = slot.read()
+            if value is not _MISSING:
+                new = plain(value)
+                if new is not value:
+                    slot.write(new)
+        for holder in shapes:
+            plain(holder.value)
+        result = _unlinked(plain(result)) if kept is not None else plain(result)
+        if kept is not None:
+            kept = self._alone(kept)
+        if kept is not None:
+            compiled.keep(mode, kept)
+        elif recording.why is not None:
+            compiled.fall_back(recording.why, recording.at)
+        elif soft:
+            compiled.strike(soft, _home(self.function))
+        return result
+
+    def _alone(self, kept: Kept) -> Kept | None:
+        """The recording, if nothing but it holds what was recorded."""
+        recording = self.recording
+        recording.inputs.clear()
+        recording._adopted.clear()
+        self._arrays.clear()
+        for h in self.world.holders.values():
+            for slot in h.slots.values():
+                slot.now = None
+        if any([r() is not None for r in recording.alive]):
+            gc.collect()
+            if any([r() is not None for r in recording.alive]):
+                why = "values of the run are kept where they are not seen"
+                recording.give_up(why, _home(self.function))
+                recording.why = why
+                return None
+        return kept
+
+    def _made(self, result: Any, changed: list[Slot], look: watch.Watch) -> Kept | None:
+        recording, world = self.recording, self.world
+        program = recording.program
+        names: set[str] = set()
+        everything = False
+        for code in look.codes:
+            names |= names_in(code)
+            own = watch.is_library(code.co_filename)
+            if {"vars", "__dict__"} & set(code.co_names) and not code.co_filename.startswith(watch._STDLIB):
+                everything = everything or not own or os.sep + "nn" + os.sep in code.co_filename
+            if not own and "getattr" in code.co_names:
+                everything = True
+        read = Names(names, everything)
+        for h in world.holders.values():
+            for slot in h.slots.values():
+                if id(slot.value) in world.opaque and slot.name in read:
+                    raise Unknown(f"or reads a {type(slot.value).__name__}, which compile cannot follow")
+        guards = Guards(recording, world, read)
+        objects = {i: k for k, i in enumerate(guards.objects)}
+        recipes = Recipes(recording, world, objects)
+        effects = []
+        for slot in changed:
+            holder = Given(objects[id(slot.holder)]) if id(slot.holder) in objects else Constant(slot.holder)
+            value = slot.read()
+            if slot.key == "_written":
+                effects.append((holder, slot.kind, slot.key, _Fresh()))
+                continue
+            if slot.key in ("_node", "_serial"):
+                raise Unknown("a Variable that becomes part of a graph")
+            effects.append((holder, slot.kind, slot.key, recipes.of(value)))
+        if any([isinstance(v, Variable) and _reaches(v, objects, self.world) for v in _leaves(result)]):
+            raise Unknown("a Variable that is linked to an argument; return its .data, or compile a function of arrays")
+        made = recipes.of(result)
+        # inputs that are written to
+        for t in recording.inputs:
+            if t is not None and t._version and t._owner is None:
+                if t.source is None:
+                    raise Unknown("or is written into an array that was made without NumPy's usual functions")
+                program.updates.append(Update(program.inputs[recording.inputs.index(t)], t._node))
+        program.outputs = recipes.nodes
+        constants = {}
+        for array, t, was in recording.adopted_arrays():
+            if array.tobytes() != was.tobytes():
+                raise Unknown("or reads an array that was changed without NumPy's usual functions")
+            constants[t._node.attributes] = was
+        program, positions = passes.simplified(program, constants)
+        arrays, updated = [], []
+        host_inputs = []
+        numbers = {node.attributes: k for k, node in recording.host_inputs.items()}
+        after: list[str] = []
+        for new, old in enumerate(positions):
+            t = recording.inputs[old]
+            if t is None:
+                host_inputs.append((numbers[old], new))
+                arrays.append("None")
+                continue
+            name = guards.arrays.get(id(t))
+            if name is None:
+                raise Unknown("or reads an array by a way that could not be found")
+            arrays.append(f"asarray({name})" if isinstance(t.value, generic) else name)
+        updated = [u.input.attributes for u in program.updates]
+        kept_names = [guards.arrays[id(t)] for t in recipes.kept]
+        reads = [guards.numbers[h.args[0]] for h in recording.host if h.function == "read"]
+        guard = guards.made(arrays, kept_names, reads, list(guards.objects.values()) if objects else [], after)
+        native = _native(program)
+        return Kept(
+            guard=guard,
+            failures=guards.failures,
+            program=program,
+            runner=native or Replay(program),
+            native=native is not None,
+            result=made,
+            effects=effects,
+            host=[tuple(h) for h in recording.host],
+            host_checks=[tuple(c) for c in recording.host_checks],
+            host_inputs=host_inputs,
+            updated=updated,
+            constants=None,
+        )
+
+
+class _Fresh:
+    """A mark that is another one each time."""
+
+    def make(self, values: Values) -> Any:
+        """The mark."""
+        return object()
+
+
+def _native(program: Program) -> Any:
+    """Native code for the program; None where there is none."""
+    try:
+        from .native import build  # type: ignore[import-not-found]
+    except ImportError:
+        return None
+    return build(program)
+
+
+def _home(function: Any) -> str:
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else ""
+
+
+def _state(g: Any) -> Any:
+    return g.bit_generator.state if hasattr(g, "bit_generator") else g.get_state(legacy=False)
+
+
+def _leaves(x: Any) -> list[Any]:
+    if isinstance(x, dict):
+        return [leaf for v in x.values() for leaf in _leaves(v)]
+    if isinstance(x, (list, tuple)):
+        return [leaf for v in x for leaf in _leaves(v)]
+    return [x]
+
+
+def _reaches(v: Variable, objects: dict[int, int], world: World) -> bool:
+    """Whether a Variable's graph comes from a Variable that the caller passed."""
+    from ..reverse import history
+
+    if v._node is None or type(v._node) is Replayed or id(v) in objects or v._node.leaf:
+        return False
+    given = {id(h.value._node) for i, h in world.holders.items() if i in objects and isinstance(h.value, Variable)}
+    return any([id(n) in given for n in history((v._node,))])
+
+
+def _unlinked(x: Any) -> Any:
+    """A result as a replay gives it: no graph."""
+    for v in _leaves(x):
+        if isinstance(v, Variable) and v._node is not None and not v._node.leaf:
+            v._node = node = Replayed()
+            v._serial = node.serial
+    return x
+
+
+def _argument_words(world: World, args: Any, kwargs: Any) -> dict[Any, str]:
+    """Places in the arguments, in words: the same at each call."""
+    found: dict[Any, str] = {}
+    todo = [(v, (id(args), i), f"argument {i}") for i, v in enumerate(args)]
+    todo += [(v, (id(kwargs), k), f"argument {k}") for k, v in kwargs.items()]
+    for v, place, words in todo:
+        found[place] = words
+        if isinstance(v, (list, tuple)):
+            todo += [(item, (id(v), i), f"{words}[{i}]") for i, item in enumerate(v)]
+        elif isinstance(v, dict):
+            todo += [(item, (id(v), k), f"{words}[{k!r}]") for k, item in v.items()]
+        if len(found) > 10_000:
+            break
+    return found
+
+
+_ = (Number,)
+
+
+def compile(function: Callable[..., Any]) -> Compiled:  # noqa: A001
+    """The same function, faster: its calls are recorded once, and replayed.
+
+    The first call of each kind runs as it is, and what it did with NumPy is recorded: forward, backward, and changes
+    made in place. Later calls replay that. What a recording depends on is guarded: dtypes, shapes and layouts of
+    arrays; numbers, strings and functions in arguments, closures, globals and attributes; and the outcome of every
+    branch on a value. Where one is another, the call is recorded anew, and both recordings are kept. The result is that
+    of the function itself, up to rounding. What cannot be replayed makes the function run plainly, with one
+    `CompileWarning` that names the line.
+
+    Args:
+        function: anything that computes with NumPy calls, `wg.grad` and `backward()` inside included.
+
+    A Variable in the result has no graph. `explain()` of the compiled function tells what was recorded;
+    `WENGERT_COMPILE=0` in the environment switches it off.
+
+    Raises:
+        TypeError: `function` cannot be called.
+
+    Example:
+        >>> f = wg.compile(wg.value_and_grad(lambda x: np.sum(np.tanh(x) ** 2)))
+        >>> f(np.array([0.0, 0.5]))
+        (array(0.21355223), array([0.        , 0.72686198]))
+        >>> f(np.array([0.0, 1.0]))
+        (array(0.58002566), array([0.        , 0.63970001]))
+    """
+    if not callable(function):
+        raise TypeError(f"compile: expected a function, got {type(function).__name__}")
+    return Compiled(function)

@@ -1,0 +1,197 @@
+"""What a recording watches for beside NumPy's protocols: functions without them, Python's effects, the code that ran."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import datetime
+import functools
+import io
+import math
+import os
+import random
+import sys
+import sysconfig
+from collections.abc import Iterator
+from types import CodeType, FrameType
+from typing import Any
+
+import numpy as np
+
+from .record import CREATORS, Recording, current
+from .traced import Number, Traced
+
+# ---- functions that NumPy's protocols do not reach ----------------------------------------------------------------
+
+
+def _creator(original: Any) -> Any:
+    @functools.wraps(original)
+    def made(*args: Any, **kwargs: Any) -> Any:
+        recording = current()
+        if recording is None or any([_speaks(a) for a in args]) or kwargs.get("like") is not None:
+            return original(*args, **kwargs)
+        kwargs.pop("like", None)
+        return recording.created(original, args, kwargs)
+
+    return made
+
+
+def _speaks(x: Any) -> bool:
+    return hasattr(type(x), "__array_function__") and type(x) not in (Traced, Number, np.ndarray)
+
+
+def _of_numbers(original: Any) -> Any:
+    @functools.wraps(original)
+    def computed(*args: Any, **kwargs: Any) -> Any:
+        recording = current()
+        if recording is None or kwargs or not any([type(a) is Number for a in args]):
+            return original(*args, **kwargs)
+        return recording.host_call(original, args)
+
+    return computed
+
+
+def _seeded(original: Any) -> Any:
+    @functools.wraps(original)
+    def made(*args: Any, **kwargs: Any) -> Any:
+        recording = current()
+        if recording is not None and (args or [*kwargs.values()] or [None])[0] is None:
+            recording.give_up(f"np.random.{original.__name__} without a seed is another one at each call")
+        return original(*args, **kwargs)
+
+    return made
+
+
+REPLACED: dict[Any, Any] = {f: _creator(f) for f in CREATORS}  # function: what stands for it in a recording
+_PATCHES: list[tuple[Any, str, Any]] = [(np, f.__name__, g) for f, g in REPLACED.items() if hasattr(np, f.__name__)]
+for _name in ("sqrt", "exp", "expm1", "log", "log1p", "log2", "log10", "sin", "cos", "tan", "tanh", "pow", "fabs",
+              "floor", "ceil", "atan", "atan2", "hypot", "copysign", "degrees", "radians", "sinh", "cosh"):  # fmt: skip
+    _PATCHES.append((math, _name, _of_numbers(getattr(math, _name))))
+for _name in ("default_rng", "RandomState"):
+    if _name == "default_rng":
+        _PATCHES.append((np.random, _name, _seeded(getattr(np.random, _name))))
+REPLACED.update({getattr(module, name): g for module, name, g in _PATCHES})
+
+
+@contextlib.contextmanager
+def patched() -> Iterator[None]:
+    """A context in which these functions know of the recording; in other threads they do what they always do."""
+    before = [(module, name, getattr(module, name)) for module, name, _ in _PATCHES]
+    try:
+        for module, name, function in _PATCHES:
+            setattr(module, name, function)
+        yield
+    finally:
+        for module, name, function in before:
+            setattr(module, name, function)
+
+
+# ---- which code is the user's -----------------------------------------------------------------------------------------
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_STDLIB = sysconfig.get_paths()["stdlib"] + os.sep
+_LIBRARIES = [_PACKAGE, os.path.dirname(os.path.abspath(np.__file__)) + os.sep]
+
+
+@functools.lru_cache(4096)
+def is_library(file: str) -> bool:
+    """Whether code of this file is NumPy's, SciPy's, Wengert's or Python's own, whose state is not looked into."""
+    if file.startswith(("<frozen", "<__array_function__")):
+        return True
+    if file.startswith(tuple(_LIBRARIES)) or f"{os.sep}site-packages{os.sep}scipy{os.sep}" in file:
+        return True
+    return file.startswith(_STDLIB) and "site-packages" not in file and "dist-packages" not in file
+
+
+# ---- effects ---------------------------------------------------------------------------------------------------------
+
+_CLOCKS = {"time", "random", "_random", "posix", "nt", "_socket", "select", "_ssl", "_posixsubprocess", "_signal", "signal",
+           "_warnings", "_curses", "readline", "_sqlite3", "mmap", "_io"}  # fmt: skip
+_SPOKEN = {"print", "input", "open", "breakpoint"}
+_CHANGES = {
+    "append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse", "update", "setdefault", "popitem", "add",
+    "discard", "appendleft", "popleft", "rotate",
+}  # fmt: skip
+_KNOWN = {
+    None, "builtins", "numpy", "math", "cmath", "operator", "_operator", "itertools", "functools", "_functools",
+    "collections", "_collections", "_abc", "abc", "re", "_sre", "copy", "struct", "_struct", "string", "_string", "typing",
+    "_typing", "types", "enum", "_weakref", "weakref", "_contextvars", "contextvars", "sys", "gc", "scipy", "wengert",
+    "decimal", "_decimal", "fractions", "datetime", "_datetime", "_json", "json", "bisect", "_bisect", "heapq", "_heapq",
+    "_thread", "threading", "array", "_statistics", "statistics", "binascii", "zlib", "_imp", "inspect", "_opcode",
+    "_codecs", "codecs", "unicodedata", "_hashlib", "_sha1", "_sha2", "_md5", "marshal", "numbers", "dataclasses",
+}  # fmt: skip
+
+
+class Watch:
+    """Sees what Python does in a run."""
+
+    def __init__(self, recording: Recording, containers: set[int]) -> None:
+        self.recording = recording
+        self.containers = containers  # ids of the lists, dicts and sets that outlive the run
+        self.codes: dict[CodeType, dict[str, Any]] = {}  # with its globals
+        self._random = random.getstate()
+        self._numpy: Any = np.random.get_state(legacy=False)
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """A context in which calls are seen."""
+        before = sys.getprofile()
+        sys.setprofile(self._see)
+        try:
+            yield
+        finally:
+            sys.setprofile(before)
+
+    def look_again(self) -> None:
+        """See whether the global random numbers were drawn from."""
+        if random.getstate() != self._random:
+            self.recording.give_up("the module random is drawn from")
+        if not _alike(np.random.get_state(legacy=False), self._numpy):
+            self.recording.give_up("np.random is drawn from")
+
+    def _see(self, frame: FrameType, event: str, arg: Any) -> None:
+        if event == "call":
+            self.codes[frame.f_code] = frame.f_globals
+        elif event == "c_call" and self.recording.why is None:
+            why = self._effect(frame, arg)
+            if why is not None:
+                self.recording.give_up(why, _line(frame))
+
+    def _effect(self, frame: FrameType, f: Any) -> str | None:
+        name, module, owner = f.__name__, f.__module__, getattr(f, "__self__", None)
+        if module == "builtins" and name in _SPOKEN:
+            return f"{name}() is called"
+        if module in _CLOCKS:
+            return f"{module}.{name}() is called"
+        if owner is None or type(owner) is type(sys):
+            return None if (module or "").partition(".")[0] in _KNOWN or module is None or self._ours(frame) else (
+                f"{module}.{name}() is called, which compile knows nothing of"
+            )
+        if isinstance(owner, (io.IOBase, random.Random)) or (name in ("now", "today", "utcnow") and owner in _DATES):
+            return f"{name}() of a {type(owner).__name__} is called"
+        if name in _CHANGES and id(owner) in self.containers:
+            return f"{name}() changes a {type(owner).__name__} that outlives the call"
+        if name == "__next__" and not self._ours(frame):
+            return "an iterator is advanced" if id(owner) in self.containers else None
+        return None
+
+    def _ours(self, frame: FrameType) -> bool:
+        return is_library(frame.f_code.co_filename)
+
+
+_DATES = (datetime.datetime, datetime.date)
+CONTAINERS = (list, dict, set, collections.deque)
+
+
+def _alike(a: Any, b: Any) -> bool:
+    if isinstance(a, dict):
+        return all([_alike(a[k], b[k]) for k in a])
+    return bool(np.array_equal(a, b)) if isinstance(a, np.ndarray) else a == b
+
+
+def _line(frame: FrameType | None) -> str:
+    while frame is not None:
+        if not is_library(frame.f_code.co_filename):
+            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        frame = frame.f_back
+    return ""
