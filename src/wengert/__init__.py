@@ -163,6 +163,7 @@ from .variable import Variable as Variable
 
 if TYPE_CHECKING:  # imported when first used
     from . import (
+        compile as compile,  # noqa: A004
         data as data,
         fft as fft,
         implicit as implicit,
@@ -174,7 +175,6 @@ if TYPE_CHECKING:  # imported when first used
         tree as tree,
     )
     from .batching.vmap import vmap as vmap
-    from .compile import compile as compile  # noqa: A004
     from .custom import custom_rule as custom_rule
     from .interpolate import CubicSpline as CubicSpline
     from .jacobians import (
@@ -222,11 +222,10 @@ amax, amin, permute_dims, concat = max, min, transpose, concatenate
 
 __version__ = "0.1.0"
 
-_NAMESPACES = ("data", "fft", "implicit", "linalg", "nn", "optim", "polynomial", "random", "scipy", "tree")
+_NAMESPACES = ("compile", "data", "fft", "implicit", "linalg", "nn", "optim", "polynomial", "random", "scipy", "tree")
 _LATER = {  # module: what is taken from it when first asked for
     "batching.vmap": ("vmap",),
     "recompute": ("checkpoint",),
-    "compile": ("compile",),
     "custom": ("custom_rule",),
     "interpolate": ("CubicSpline",),
     "jacobians": ("divergence", "ggnvp", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "laplacian"),

@@ -326,7 +326,7 @@ class _Run:
         """After an exception: put everything back; whether the call can be made again, plainly."""
         recording, world = self.recording, self.world
         recording.open = False
-        if recording.why is not None:
+        if recording.irreversible:
             return False
         world.rolled_back()
         for t in recording.inputs:
@@ -361,7 +361,7 @@ class _Run:
             if recording.why is None:
                 if missed:
                     compiled._codes.update({c: look.codes[c] for c in missed})
-                    soft = f"{missed[0].co_name} was found to be called"
+                    soft = f"{missed[0]} was found to be called"
                 elif shapes or any([slot.read() is _MISSING for slot in changed]):
                     what = type(shapes[0].value).__name__ if shapes else "dict"
                     soft = f"a {what} that outlives the call is changed in its length or keys"

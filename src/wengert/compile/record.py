@@ -99,6 +99,7 @@ class Recording:
         self.host_checks: list[HostCheck] = []
         self.host_inputs: dict[int, Node] = {}  # step: the program's input
         self.why: str | None = None
+        self.irreversible = False  # whether something was done that cannot be undone
         self.at = ""
         self.quiet = False  # NumPy is on its own
         self.inside = False  # in our own code
@@ -412,8 +413,8 @@ class Recording:
         """`__array_function__`."""
         if any([_foreign(t) for t in types]):
             return NotImplemented
+        function = STANDS_FOR.get(function, function)
         if function in CREATORS:
-            kwargs.pop("like", None)
             return self.created(function, args, kwargs)
         if function in translate.METADATA:
             return self._run(function, args, kwargs)
@@ -784,7 +785,8 @@ def _place_of_out(function: Any) -> int:
         import inspect
 
         try:
-            names = list(inspect.signature(function).parameters)
+            parameters = inspect.signature(function).parameters.values()
+            names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         except (ValueError, TypeError):
             names = []
         _places[function] = names.index("out") if "out" in names else 1 << 20
@@ -799,7 +801,6 @@ _METHODS = {
 }  # fmt: skip
 _FULL, _EMPTY = np.full, np.empty
 CONVERSIONS = {np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray, np.require}
-CREATORS = CONVERSIONS | {
-    np.zeros, np.ones, np.empty, np.full, np.eye, np.identity, np.tri, np.arange, np.linspace, np.logspace,
-    np.geomspace, np.indices,
-}  # fmt: skip
+CREATORS = CONVERSIONS | {np.zeros, np.ones, np.empty, np.full, np.eye, np.identity, np.tri, np.arange}
+DISPATCHED = {np.linspace, np.logspace, np.geomspace, np.indices, np.lib.stride_tricks.as_strided}  # by their arguments
+STANDS_FOR: dict[Any, Any] = {}  # what takes the place of a function while a recording runs: the function

@@ -18,6 +18,9 @@ from numpy import generic, ndarray
 from .program import Node, Program, Region
 
 
+_as_array: Any = np.array  # NumPy's own, whatever stands there while a recording runs
+
+
 class Step(NamedTuple):
     """How a view is made from what it is a view of: one node."""
 
@@ -252,7 +255,7 @@ class Traced:
         if type(value) is ndarray:
             value = value.view()
             value.setflags(write=False)
-        return np.array(value, dtype=dtype, copy=copy)
+        return _as_array(value, dtype=dtype, copy=copy)
 
     def item(self, *args: Any) -> Any:
         """`ndarray.item`."""

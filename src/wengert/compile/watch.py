@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from .record import CREATORS, Recording, current
+from ..nn import convolve
+from .record import CREATORS, DISPATCHED, STANDS_FOR, Recording, current
 from .traced import Number, Traced
 
 # ---- functions that NumPy's protocols do not reach ----------------------------------------------------------------
@@ -28,12 +29,34 @@ def _creator(original: Any) -> Any:
     @functools.wraps(original)
     def made(*args: Any, **kwargs: Any) -> Any:
         recording = current()
-        if recording is None or any([_speaks(a) for a in args]) or kwargs.get("like") is not None:
+        if recording is None:
+            return original(*args, **kwargs)
+        if kwargs.get("like") is not None:
+            with _unpatched(np, original.__name__, original):  # which NumPy looks up by its name
+                return original(*args, **kwargs)
+        if any([_speaks(a) for a in args]):
             return original(*args, **kwargs)
         kwargs.pop("like", None)
+        if original in DISPATCHED and any([_is_recorded(a) for a in (*args, *kwargs.values())]):
+            return recording.function(original, (), args, kwargs)
         return recording.created(original, args, kwargs)
 
+    STANDS_FOR[made] = original
     return made
+
+
+@contextlib.contextmanager
+def _unpatched(module: Any, name: str, original: Any) -> Iterator[None]:
+    patch = getattr(module, name)
+    setattr(module, name, original)
+    try:
+        yield
+    finally:
+        setattr(module, name, patch)
+
+
+def _is_recorded(x: Any) -> bool:
+    return type(x) in (Traced, Number) or (type(x) in (list, tuple) and any(map(_is_recorded, x)))
 
 
 def _speaks(x: Any) -> bool:
@@ -62,8 +85,10 @@ def _seeded(original: Any) -> Any:
     return made
 
 
-REPLACED: dict[Any, Any] = {f: _creator(f) for f in CREATORS}  # function: what stands for it in a recording
+REPLACED: dict[Any, Any] = {f: _creator(f) for f in CREATORS | DISPATCHED}  # function: what stands for it in a recording
 _PATCHES: list[tuple[Any, str, Any]] = [(np, f.__name__, g) for f, g in REPLACED.items() if hasattr(np, f.__name__)]
+for _module in (np.lib.stride_tricks, convolve):
+    _PATCHES.append((_module, "as_strided", REPLACED[np.lib.stride_tricks.as_strided]))
 for _name in ("sqrt", "exp", "expm1", "log", "log1p", "log2", "log10", "sin", "cos", "tan", "tanh", "pow", "fabs",
               "floor", "ceil", "atan", "atan2", "hypot", "copysign", "degrees", "radians", "sinh", "cosh"):  # fmt: skip
     _PATCHES.append((math, _name, _of_numbers(getattr(math, _name))))
@@ -106,8 +131,9 @@ def is_library(file: str) -> bool:
 # ---- effects ---------------------------------------------------------------------------------------------------------
 
 _CLOCKS = {"time", "random", "_random", "posix", "nt", "_socket", "select", "_ssl", "_posixsubprocess", "_signal", "signal",
-           "_warnings", "_curses", "readline", "_sqlite3", "mmap", "_io"}  # fmt: skip
+           "_curses", "readline", "_sqlite3", "mmap", "_io"}  # fmt: skip
 _SPOKEN = {"print", "input", "open", "breakpoint"}
+_WARNINGS = {"warn", "warn_explicit"}
 _CHANGES = {
     "append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse", "update", "setdefault", "popitem", "add",
     "discard", "appendleft", "popleft", "rotate",
@@ -118,7 +144,7 @@ _KNOWN = {
     "_typing", "types", "enum", "_weakref", "weakref", "_contextvars", "contextvars", "sys", "gc", "scipy", "wengert",
     "decimal", "_decimal", "fractions", "datetime", "_datetime", "_json", "json", "bisect", "_bisect", "heapq", "_heapq",
     "_thread", "threading", "array", "_statistics", "statistics", "binascii", "zlib", "_imp", "inspect", "_opcode",
-    "_codecs", "codecs", "unicodedata", "_hashlib", "_sha1", "_sha2", "_md5", "marshal", "numbers", "dataclasses",
+    "_codecs", "_warnings", "codecs", "unicodedata", "_hashlib", "_sha1", "_sha2", "_md5", "marshal", "numbers", "dataclasses",
 }  # fmt: skip
 
 
@@ -151,15 +177,20 @@ class Watch:
 
     def _see(self, frame: FrameType, event: str, arg: Any) -> None:
         if event == "call":
-            self.codes[frame.f_code] = frame.f_globals
+            code = frame.f_code
+            if code.co_filename[:1] != "<" or not _is_generated(frame.f_globals):
+                self.codes[code] = frame.f_globals
         elif event == "c_call" and self.recording.why is None:
             why = self._effect(frame, arg)
             if why is not None:
+                self.recording.irreversible = True
                 self.recording.give_up(why, _line(frame))
 
     def _effect(self, frame: FrameType, f: Any) -> str | None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return None
         name, module, owner = f.__name__, f.__module__, getattr(f, "__self__", None)
-        if module == "builtins" and name in _SPOKEN:
+        if (module == "builtins" and name in _SPOKEN) or (module == "_warnings" and name in _WARNINGS):
             return f"{name}() is called"
         if module in _CLOCKS:
             return f"{module}.{name}() is called"
@@ -177,6 +208,12 @@ class Watch:
 
     def _ours(self, frame: FrameType) -> bool:
         return is_library(frame.f_code.co_filename)
+
+
+def _is_generated(names: dict[str, Any]) -> bool:
+    """Whether code without a file is a named tuple's, or a library's."""
+    name = str(names.get("__name__"))
+    return name.startswith("namedtuple_") or name.partition(".")[0] in ("wengert", "numpy", "scipy", "dataclasses")
 
 
 _DATES = (datetime.datetime, datetime.date)
