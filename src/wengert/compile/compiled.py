@@ -371,14 +371,14 @@ class _Run:
             recording.give_up(f"its result, or what it puts into an attribute, holds {error}", _home(self.function))
         except RecursionError:
             recording.give_up("there is too much to guard", _home(self.function))
+        except Exception as error:  # the result is there, and right
+            if os.environ.get("WENGERT_COMPILE") == "debug":
+                raise
+            recording.give_up(f"internal error: {type(error).__name__}: {error}", _home(self.function))
         recording.open = False
         world.restore()
         for slot in changed:
-            value = slot.read()
-            if value is not _MISSING:
-                new = plain(value)
-                if new is not value:
-                    slot.write(new)
+            _made_plain(slot)
         for holder in shapes:
             plain(holder.value)
         result = _unlinked(plain(result)) if kept is not None else plain(result)
@@ -444,11 +444,14 @@ class _Run:
             raise Unknown("a Variable that is linked to an argument; return its .data, or compile a function of arrays")
         made = recipes.of(result)
         # inputs that are written to
-        for t in recording.inputs:
-            if t is not None and t._version and t._owner is None:
-                if t.source is None:
-                    raise Unknown("or is written into an array that was made without NumPy's usual functions")
-                program.updates.append(Update(program.inputs[recording.inputs.index(t)], t._node))
+        written = [(t, node) for t, node in zip(recording.inputs, program.inputs, strict=True) if t is not None and t._version]
+        for t, node in written:
+            if t.source is None:
+                raise Unknown("or is written into an array that was made without NumPy's usual functions")
+            program.updates.append(Update(node, t._node))
+        touched = [t.value for t in recording.inputs if t is not None and t.touched]
+        if any([a is not t.value and np.may_share_memory(a, t.value) for t, _ in written for a in touched]):
+            raise Unknown("or writes to an array that shares memory with another")
         program.outputs = recipes.nodes
         constants = {}
         for array, t, was in recording.adopted_arrays():
@@ -489,6 +492,14 @@ class _Run:
             updated=updated,
             constants=None,
         )
+
+
+def _made_plain(slot: Slot) -> None:
+    value = slot.read()
+    if value is not _MISSING:
+        new = plain(value)
+        if new is not value:
+            slot.write(new)
 
 
 class _Fresh:

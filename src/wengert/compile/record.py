@@ -413,7 +413,6 @@ class Recording:
         """`__array_function__`."""
         if any([_foreign(t) for t in types]):
             return NotImplemented
-        function = STANDS_FOR.get(function, function)
         if function in CREATORS:
             return self.created(function, args, kwargs)
         if function in translate.METADATA:
@@ -803,4 +802,3 @@ _FULL, _EMPTY = np.full, np.empty
 CONVERSIONS = {np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray, np.require}
 CREATORS = CONVERSIONS | {np.zeros, np.ones, np.empty, np.full, np.eye, np.identity, np.tri, np.arange}
 DISPATCHED = {np.linspace, np.logspace, np.geomspace, np.indices, np.lib.stride_tricks.as_strided}  # by their arguments
-STANDS_FOR: dict[Any, Any] = {}  # what takes the place of a function while a recording runs: the function

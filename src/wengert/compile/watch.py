@@ -13,13 +13,12 @@ import random
 import sys
 import sysconfig
 from collections.abc import Iterator
-from types import CodeType, FrameType
+from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 import numpy as np
 
-from ..nn import convolve
-from .record import CREATORS, DISPATCHED, STANDS_FOR, Recording, current
+from .record import CREATORS, DISPATCHED, Recording, current
 from .traced import Number, Traced
 
 # ---- functions that NumPy's protocols do not reach ----------------------------------------------------------------
@@ -29,30 +28,14 @@ def _creator(original: Any) -> Any:
     @functools.wraps(original)
     def made(*args: Any, **kwargs: Any) -> Any:
         recording = current()
-        if recording is None:
-            return original(*args, **kwargs)
-        if kwargs.get("like") is not None:
-            with _unpatched(np, original.__name__, original):  # which NumPy looks up by its name
-                return original(*args, **kwargs)
-        if any([_speaks(a) for a in args]):
+        if recording is None or kwargs.get("like") is not None or any([_speaks(a) for a in args]):
             return original(*args, **kwargs)
         kwargs.pop("like", None)
         if original in DISPATCHED and any([_is_recorded(a) for a in (*args, *kwargs.values())]):
             return recording.function(original, (), args, kwargs)
         return recording.created(original, args, kwargs)
 
-    STANDS_FOR[made] = original
     return made
-
-
-@contextlib.contextmanager
-def _unpatched(module: Any, name: str, original: Any) -> Iterator[None]:
-    patch = getattr(module, name)
-    setattr(module, name, original)
-    try:
-        yield
-    finally:
-        setattr(module, name, patch)
 
 
 def _is_recorded(x: Any) -> bool:
@@ -85,30 +68,50 @@ def _seeded(original: Any) -> Any:
     return made
 
 
-REPLACED: dict[Any, Any] = {f: _creator(f) for f in CREATORS | DISPATCHED}  # function: what stands for it in a recording
-_PATCHES: list[tuple[Any, str, Any]] = [(np, f.__name__, g) for f, g in REPLACED.items() if hasattr(np, f.__name__)]
-for _module in (np.lib.stride_tricks, convolve):
-    _PATCHES.append((_module, "as_strided", REPLACED[np.lib.stride_tricks.as_strided]))
+class _NumPy(ModuleType):
+    """NumPy, with functions that know of the recording: what Python code sees while it is recorded, and C code not."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+
+_numpy = _NumPy("numpy")
+_PATCHES: list[tuple[Any, str, Any]] = [(np.random, "default_rng", _seeded(np.random.default_rng))]
+REPLACED: dict[int, Any] = {id(np): _numpy}  # id of a function or module: what stands for it in a recording
+for _function in CREATORS | DISPATCHED:
+    REPLACED[id(_function)] = _creator(_function)
+    if getattr(np, _function.__name__, None) is _function:
+        setattr(_numpy, _function.__name__, REPLACED[id(_function)])
+_PATCHES.append((np.lib.stride_tricks, "as_strided", REPLACED[id(np.lib.stride_tricks.as_strided)]))
 for _name in ("sqrt", "exp", "expm1", "log", "log1p", "log2", "log10", "sin", "cos", "tan", "tanh", "pow", "fabs",
               "floor", "ceil", "atan", "atan2", "hypot", "copysign", "degrees", "radians", "sinh", "cosh"):  # fmt: skip
     _PATCHES.append((math, _name, _of_numbers(getattr(math, _name))))
-for _name in ("default_rng", "RandomState"):
-    if _name == "default_rng":
-        _PATCHES.append((np.random, _name, _seeded(getattr(np.random, _name))))
-REPLACED.update({getattr(module, name): g for module, name, g in _PATCHES})
+    REPLACED[id(getattr(math, _name))] = _PATCHES[-1][2]
+
+
+@functools.lru_cache(4)
+def _own_uses(modules: int) -> list[tuple[dict[str, Any], str]]:
+    """Where Wengert's modules name what is replaced."""
+    own = [m for name, m in list(sys.modules.items()) if name.startswith("wengert.") and ".compile." not in name]
+    return [(vars(m), name) for m in own for name, value in list(vars(m).items()) if id(value) in REPLACED]
 
 
 @contextlib.contextmanager
 def patched() -> Iterator[None]:
     """A context in which these functions know of the recording; in other threads they do what they always do."""
+    uses = [(names, name, names[name]) for names, name in _own_uses(len(sys.modules))]
     before = [(module, name, getattr(module, name)) for module, name, _ in _PATCHES]
     try:
+        for names, name, value in uses:
+            names[name] = REPLACED[id(value)]
         for module, name, function in _PATCHES:
             setattr(module, name, function)
         yield
     finally:
         for module, name, function in before:
             setattr(module, name, function)
+        for names, name, value in uses:
+            names[name] = value
 
 
 # ---- which code is the user's -----------------------------------------------------------------------------------------

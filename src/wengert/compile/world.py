@@ -28,7 +28,6 @@ from .watch import REPLACED, is_library
 MOST = 50_000  # holders
 PLAIN = (int, float, complex, bool, str, bytes, type(None), type(Ellipsis), type(NotImplemented), range, slice)
 _MISSING: Any = object()
-_REPLACED = {id(f): g for f, g in REPLACED.items()}
 
 
 class Unsupported(Exception):
@@ -319,7 +318,7 @@ class World:
             items = [self.swapped(item, (id(v), i), recorded) for i, item in enumerate(v)]
             if any([a is not b for a, b in zip(items, v, strict=True)]):
                 return kind(*items) if hasattr(v, "_fields") else kind(items)
-        return _REPLACED.get(id(v), v)
+        return REPLACED.get(id(v), v)
 
     def restore(self) -> None:
         """Put back what was there, where nothing else has come in its place."""

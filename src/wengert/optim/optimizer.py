@@ -235,7 +235,11 @@ class Optimizer:
             g = real_pairs(g)
         state, decay = slot.state, options.get("weight_decay", 0.0)
         self.begin(state, options)
-        for rows, p, arrays, (decayed, *scratch) in slot.blocks:
+        blocks = slot.blocks
+        if type(slot.array) is not ndarray:  # being recorded: whole, and with scratch that does not outlive the step
+            p = real_pairs(slot.array) if slot.array.dtype.kind == "c" else slot.array
+            blocks = [(None, p, {}, tuple([np.empty_like(p) for _ in range(SCRATCH)]))]
+        for rows, p, arrays, (decayed, *scratch) in blocks:
             gradient = g if rows is None else g[rows]
             if decay and not self.own_decay:
                 if self.decoupled:
