@@ -17,6 +17,7 @@ from numpy import generic, ndarray
 from ..recording import recording as recording_mode
 from ..variable import Variable
 from . import passes, record, watch
+from .draws import Draws
 from .guards import Guards, Names
 from .program import Place, Program, Update
 from .record import Diverged, Recording
@@ -65,14 +66,28 @@ class Kept:
         self.host_checks: list[Any] = parts["host_checks"]
         self.host_inputs: list[tuple[int, int]] = parts["host_inputs"]  # step, position among the program's inputs
         self.updated: list[int] = parts["updated"]  # positions of inputs that are written to
-        self.constants: Any = parts["constants"]
+        self.numbers: list[Slot] = parts["numbers"]  # of the world, that are guarded by value
+        self.generators: list[Any] = parts["generators"]  # that are drawn from
         self.calls = 0
         self.checks = [_expected(c.value) for c in self.program.checks]
         only = not (self.effects or self.host or self.updated or self.checks)
         self.simple = only
 
     def replay(self, found: tuple[Any, ...]) -> Any:
-        """The result; `_VOID` if a check fails, before anything is changed; a line, if that is known."""
+        """The result; a `_Void`, before anything is changed, if a check fails."""
+        if not self.generators:
+            return self._replay(found)
+        states = [g.bit_generator.state for g in self.generators]
+        result: Any = _PLAIN
+        try:
+            result = self._replay(found)
+        finally:
+            if result.__class__ is _Void:
+                for g, state in zip(self.generators, states, strict=True):
+                    g.bit_generator.state = state
+        return result
+
+    def _replay(self, found: tuple[Any, ...]) -> Any:
         arrays, kept, read, places = found
         numbers: list[Any] = []
         if self.host:
@@ -217,6 +232,7 @@ class Compiled:
         """Why no recording holds: numbers that change become inputs; too many recordings end it."""
         words: list[str] = []
         for kept in self._kept[mode]:
+            self._dynamic.update([slot.place for slot in kept.numbers if _is_another(slot)])
             failed = kept.guard(args, kwargs)
             if type(failed) is int and failed >= 0:
                 place, text = kept.failures[failed]
@@ -283,6 +299,7 @@ class _Run:
         states = {i: _state(g) for i, g in world.generators.items()}
         look = watch.Watch(recording, world.containers())
         self._arrays: dict[int, Traced] = {}
+        self._draws: dict[int, Draws] = {}
         self._words = _argument_words(world, self.args, self.kwargs)
         again = False
         try:
@@ -298,9 +315,10 @@ class _Run:
                     raise
             else:
                 look.look_again()
-                changed = {i for i, g in world.generators.items() if not watch._alike(_state(g), states[i])}
-                if changed:
-                    recording.give_up("a random Generator is drawn from", _home(self.function))
+                drawn = [i for i, g in world.generators.items() if not watch._alike(_state(g), states[i])]
+                if not recording.drawn.issuperset(drawn):
+                    recording.give_up("random numbers are drawn in a way that is not seen", _home(self.function))
+                self.drawn = [world.generators[i] for i in recording.drawn if i in world.generators]
                 return self._finish(mode, result, look)
         finally:
             recording.open = False
@@ -316,6 +334,8 @@ class _Run:
             if id(value) not in self._arrays:
                 self._arrays[id(value)] = self.recording.input(value, place)
             return self._arrays[id(value)]
+        if isinstance(value, np.random.Generator):
+            return self._draws.setdefault(id(value), Draws(self.recording, value))
         if isinstance(value, generic):
             return self.recording.input(value, place) if value.dtype.kind in "fc" else value
         if kind in (int, float) and self._words.get(place, place) in self.compiled._dynamic:
@@ -333,7 +353,10 @@ class _Run:
             if t is not None and t.original is not None:
                 t.value[...] = t.original
         for i, g in world.generators.items():
-            g.bit_generator.state = states[i]
+            if hasattr(g, "bit_generator"):
+                g.bit_generator.state = states[i]
+            else:
+                g.set_state(states[i])
         self._failed = error.with_traceback(None)
         return True
 
@@ -398,6 +421,7 @@ class _Run:
         recording.inputs.clear()
         recording._adopted.clear()
         self._arrays.clear()
+        self._draws.clear()
         for h in self.world.holders.values():
             for slot in h.slots.values():
                 slot.now = None
@@ -452,7 +476,7 @@ class _Run:
         touched = [t.value for t in recording.inputs if t is not None and t.touched]
         if any([a is not t.value and np.may_share_memory(a, t.value) for t, _ in written for a in touched]):
             raise Unknown("or writes to an array that shares memory with another")
-        program.outputs = recipes.nodes
+        program.outputs = [*recipes.nodes, *recording.draws]
         constants = {}
         for array, t, was in recording.adopted_arrays():
             if array.tobytes() != was.tobytes():
@@ -490,8 +514,15 @@ class _Run:
             host_checks=[tuple(c) for c in recording.host_checks],
             host_inputs=host_inputs,
             updated=updated,
-            constants=None,
+            generators=self.drawn,
+            numbers=guards.numbers_by_value,
         )
+
+
+def _is_another(slot: Slot) -> bool:
+    """Whether a number is another one of the same type."""
+    now = slot.read()
+    return type(now) is type(slot.value) and now != slot.value
 
 
 def _made_plain(slot: Slot) -> None:

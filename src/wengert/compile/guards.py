@@ -51,6 +51,7 @@ class Guards:
         self.by_place = {t.source: t for t in recording.inputs if t is not None and t.source is not None}
         self.by_array = {id(t.value): t for t in recording.inputs if t is not None and type(t.value) is ndarray}
         self.dynamic = {h.args[0] for h in recording.host if h.function == "read"}
+        self.numbers_by_value: list[Slot] = []  # of the world
         self._emitted: set[int] = set()
         self._count = 0
         self._known: dict[int, str] = {}
@@ -133,7 +134,9 @@ class Guards:
 
     def _slot(self, c: str, slot: Slot, expression: str) -> list[Any]:
         """The guard of a slot, by identity; what else is to be reached."""
-        v, words = slot.value, f"{_words(slot)}"
+        v, words = slot.value, _words(slot)
+        if type(v) in (int, float) and slot.place not in self.dynamic:
+            self.numbers_by_value.append(slot)
         if self._leaf(expression, v, slot.place, words):
             return []
         name = self._constant(v)

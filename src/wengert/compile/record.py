@@ -101,6 +101,8 @@ class Recording:
         self.why: str | None = None
         self.irreversible = False  # whether something was done that cannot be undone
         self.at = ""
+        self.draws: list[Node] = []  # done once each, in order, whoever reads them
+        self.drawn: set[int] = set()  # ids of their Generators
         self.quiet = False  # NumPy is on its own
         self.inside = False  # in our own code
         self.open = True
@@ -533,6 +535,18 @@ class Recording:
         self._run(function, args, kwargs)
         call = Call(_on_a_copy(function), *template)
         x.wrote(self.program.add("call", inputs, call, x.value.shape, x.value.dtype))
+
+    @_entry
+    def draw(self, method: Any, args: Any, kwargs: Any) -> Any:
+        """Random numbers, which are drawn again at each replay."""
+        z = self._run(method, args, kwargs)
+        if not _is_array(z):
+            self.give_up(f"{method.__name__}() gives a {type(z).__name__}; give it a size")
+            return z
+        made = self.call(method, args, kwargs, z)
+        self.draws.append(made.node)
+        self.drawn.add(id(method.__self__))
+        return made
 
     # ---- indexing, methods, parts -----------------------------------------------------------------------------------
 

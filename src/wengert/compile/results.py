@@ -13,6 +13,7 @@ from numpy import generic, ndarray
 
 from ..function import Node as Operation
 from ..variable import Variable, tick, wrap
+from .draws import Draws
 from .program import Call, Node, region
 from .record import Recording
 from .traced import Number, Step, Traced
@@ -202,6 +203,8 @@ class Recipes:
             return self._array(x)
         if kind is Number:
             return HostOut(x.k)
+        if kind is Draws:
+            return Constant(x.value)
         if kind is ndarray and x.dtype.kind in "biufc":
             return self._array(self.recording.adopted(x))
         if isinstance(x, generic) or isinstance(x, _PLAIN):
@@ -243,7 +246,7 @@ class Recipes:
 def plain(x: Any, seen: dict[int, Any] | None = None) -> Any:
     """x with arrays and numbers for what is recorded; lists, dicts and Variables are changed in place."""
     kind = type(x)
-    if kind is Traced or kind is Number:
+    if kind is Traced or kind is Number or kind is Draws:
         return x.value
     if isinstance(x, (*_PLAIN, generic, ndarray)):
         return x

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from .draws import Draws
 from .record import CREATORS, DISPATCHED, Recording, current
 from .traced import Number, Traced
 
@@ -61,6 +62,8 @@ def _seeded(original: Any) -> Any:
     @functools.wraps(original)
     def made(*args: Any, **kwargs: Any) -> Any:
         recording = current()
+        if args and type(args[0]) is Draws:
+            return args[0]
         if recording is not None and (args or [*kwargs.values()] or [None])[0] is None:
             recording.give_up(f"np.random.{original.__name__} without a seed is another one at each call")
         return original(*args, **kwargs)

@@ -21,6 +21,7 @@ from numpy import generic, ndarray
 
 from ..variable import Leaf, Variable
 from ..views import View
+from .draws import Draws
 from .results import Replayed
 from .traced import Number, Traced
 from .watch import REPLACED, is_library
@@ -312,7 +313,7 @@ class World:
     def swapped(self, v: Any, place: Any, recorded: Callable[[Any, Any], Any]) -> Any:
         """v, or what stands for it in the run."""
         kind = type(v)
-        if kind is ndarray or kind in (int, float) or isinstance(v, generic):
+        if kind is ndarray or kind in (int, float) or isinstance(v, (generic, np.random.Generator)):
             return recorded(v, place)
         if isinstance(v, tuple) and v:
             items = [self.swapped(item, (id(v), i), recorded) for i, item in enumerate(v)]
@@ -366,7 +367,7 @@ _VISITS: dict[type, Any] = {
     types.FunctionType: World._function, types.MethodType: World._method, functools.partial: World._partial,
     staticmethod: World._wrapper, classmethod: World._wrapper, property: World._property,
     types.CodeType: lambda self, v: None, Traced: lambda self, v: None, Number: lambda self, v: None,
-    Leaf: lambda self, v: None, Replayed: lambda self, v: None,
+    Draws: lambda self, v: None, Leaf: lambda self, v: None, Replayed: lambda self, v: None,
 }  # fmt: skip
 
 
