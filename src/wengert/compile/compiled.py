@@ -24,7 +24,7 @@ from .record import Diverged, Recording
 from .replay import Replay
 from .results import Constant, Given, Recipes, Replayed, Unknown, Values, plain
 from .traced import Number, Traced
-from .world import _MISSING, Linked, Slot, Unsupported, World, names_in
+from .world import _MISSING, Inlined, Linked, Slot, Unsupported, World, names_in
 
 RECORDINGS = 16  # of one function
 FAILURES = 8  # of one check
@@ -68,10 +68,10 @@ class Kept:
         self.updated: list[int] = parts["updated"]  # positions of inputs that are written to
         self.numbers: list[Slot] = parts["numbers"]  # of the world, that are guarded by value
         self.generators: list[Any] = parts["generators"]  # that are drawn from
+        self.mode = True
         self.calls = 0
         self.checks = [_expected(c.value) for c in self.program.checks]
-        only = not (self.effects or self.host or self.updated or self.checks)
-        self.simple = only
+        self.simple = not (self.effects or self.host or self.updated or self.checks)
 
     def replay(self, found: tuple[Any, ...]) -> Any:
         """The result; a `_Void`, before anything is changed, if a check fails."""
@@ -89,6 +89,9 @@ class Kept:
 
     def _replay(self, found: tuple[Any, ...]) -> Any:
         arrays, kept, read, places = found
+        if self.simple:
+            self.calls += 1
+            return self.result.make(Values(self.runner.run(arrays)[0], kept, places, read))
         numbers: list[Any] = []
         if self.host:
             given = iter(read)
@@ -101,8 +104,7 @@ class Kept:
                 arrays[position] = np.asarray(numbers[k])
         if self.updated and not _apart(arrays, self.updated):
             return _PLAIN
-        with np.errstate(all="ignore"):
-            outputs, updates, checks = self.runner.run(arrays)
+        outputs, updates, checks = self.runner.run(arrays)
         for value, expected, c in zip(checks, self.checks, self.program.checks, strict=True):
             if not expected(value):
                 return _Void(c.line)
@@ -152,17 +154,19 @@ def _apart(arrays: Sequence[Any], updated: Sequence[int]) -> bool:
     return not any([a is not b and np.may_share_memory(a, b) for a in written for b in arrays])
 
 
-class Compiled:
+class Compiled(Inlined):
     """What `wg.compile` gives."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self._kept: dict[bool, list[Kept]] = {True: [], False: []}
+        self._front: Kept | None = None  # the recording that was used last
         self._why: str | None = None  # it runs plainly
         self._dynamic: set[Any] = set()  # places of numbers that change from call to call
         self._codes: dict[Any, Any] = {}  # code that was found to run, with its globals
-        self._failures: Counter[str] = Counter()
+        self._failures: Counter[str] = Counter()  # lines: how often a recording was made because of a value there
+        self._voids: list[str] = []
         self._strikes = 0
         self._notes: list[str] = []
         self._off = os.environ.get("WENGERT_COMPILE") == "0"
@@ -177,7 +181,16 @@ class Compiled:
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """The function's result."""
-        mode = recording_mode()
+        mode, kept = recording_mode(), self._front
+        if kept is not None and mode is kept.mode and record._current is None and _errors() is _USUAL:
+            found = kept.guard(args, kwargs)
+            if type(found) is tuple:
+                try:
+                    result = kept.replay(found)
+                except Exception:
+                    result = _PLAIN  # the slow way finds out
+                if result.__class__ is not _Void:
+                    return result
         if self._why is not None or self._off or (mode is not True and mode is not False):
             return self.function(*args, **kwargs)
         if _errors() is not _USUAL and _raises():
@@ -203,11 +216,12 @@ class Compiled:
                 if result is _PLAIN:
                     return self.function(*args, **kwargs)
                 if result.__class__ is _Void:
-                    self._failures[result.line] += 1
+                    self._voids.append(result.line)
                     continue
                 recordings = self._kept[mode]
                 if recordings[0] is not kept:
                     self._kept[mode] = [kept, *[k for k in recordings if k is not kept]]
+                self._front = kept
                 return result
         return _PLAIN
 
@@ -218,6 +232,7 @@ class Compiled:
         if current is not None and current.thread == threading.get_ident():
             return self.function(*args, **kwargs)
         with _LOCK:
+            self._voids.clear()
             result = self._replayed(mode, args, kwargs)  # another thread may have made the recording
             if result.__class__ is not _Void:
                 return result
@@ -239,6 +254,7 @@ class Compiled:
                 words.append(text)
                 if place is not None:
                     self._dynamic.add(text if text.startswith("argument ") else place)
+        self._failures.update(set(self._voids))
         line, count = self._failures.most_common(1)[0] if self._failures else ("", 0)
         if count >= FAILURES:
             self.fall_back(f"a value that Python asks for is another one at each call ({count} times)", line)
@@ -248,7 +264,7 @@ class Compiled:
 
     def fall_back(self, why: str, line: str) -> None:
         """Run plainly from now on, and say so once."""
-        self._why = f"{why}{f' ({line})' if line else ''}"
+        self._why, self._front = f"{why}{f' ({line})' if line else ''}", None
         name = getattr(self.function, "__qualname__", repr(self.function))
         warnings.warn(f"wg.compile: {name} runs without being compiled: {self._why}", CompileWarning, stacklevel=2)
 
@@ -256,6 +272,7 @@ class Compiled:
         """Keep a recording, in front of the others."""
         self._strikes = 0
         self._kept[mode] = [kept, *self._kept[mode]]
+        kept.mode, self._front = mode, kept
 
     def strike(self, why: str, line: str) -> None:
         """A run that was not kept; the next may be."""
@@ -309,9 +326,10 @@ class _Run:
                 with recording.running(), watch.patched(), look.watching():
                     result = [self.function(*args, **self.kwargs)]
                 del args
-            except Exception as error:
-                again = self._undo(error, states)
+            except BaseException as error:
+                again = isinstance(error, Exception) and self._undo(error, states)
                 if not again:
+                    self._settle()
                     raise
             else:
                 look.look_again()
@@ -322,7 +340,7 @@ class _Run:
                 return self._finish(mode, result, look)
         finally:
             recording.open = False
-            self._unswap()
+            world.restore()
         return self._plainly()
 
     def _stand_in(self, value: Any, place: Any) -> Any:
@@ -367,8 +385,16 @@ class _Run:
         self.compiled.fall_back(f"it could not be recorded: {type(error).__name__}: {error}", _home(self.function))
         return result
 
-    def _unswap(self) -> None:
+    def _settle(self, changed: Any = None, shapes: Any = None) -> None:
+        """Leave the world as a plain run leaves it."""
+        if changed is None:
+            changed, shapes = self.world.changes()
+        self.recording.open = False
         self.world.restore()
+        for slot in changed:
+            _made_plain(slot)
+        for holder in shapes:
+            plain(holder.value)
 
     # ---- after the run ------------------------------------------------------------------------------------------------------
 
@@ -398,12 +424,7 @@ class _Run:
             if os.environ.get("WENGERT_COMPILE") == "debug":
                 raise
             recording.give_up(f"internal error: {type(error).__name__}: {error}", _home(self.function))
-        recording.open = False
-        world.restore()
-        for slot in changed:
-            _made_plain(slot)
-        for holder in shapes:
-            plain(holder.value)
+        self._settle(changed, shapes)
         result = _unlinked(plain(result)) if kept is not None else plain(result)
         if kept is not None:
             kept = self._alone(kept)

@@ -15,7 +15,7 @@ from numpy import generic, ndarray
 from ..variable import Leaf, Variable
 from .record import Recording
 from .traced import Traced
-from .world import PLAIN, Holder, Slot, World
+from .world import PLAIN, UNREAD, Holder, Inlined, Slot, World
 
 MOST = 20_000  # lines
 _STRUCTURAL = (list, tuple, dict)
@@ -28,7 +28,9 @@ class Names:
         self.names, self.everything = names, everything
 
     def __contains__(self, name: Any) -> bool:
-        return self.everything or name is None or name in self.names
+        if name is None or name in self.names:
+            return True
+        return name != UNREAD and (self.everything or name[:2] == "__")  # Python itself reads __call__ and its like
 
 
 class Guards:
@@ -96,6 +98,8 @@ class Guards:
                 if holder.length is not None and not isinstance(holder.value, tuple) and "__builtins__" not in holder.slots:
                     if not (isinstance(holder.value, dict) and "__builtins__" in holder.value):
                         self._check(f"len({c}) != {holder.length}", None, f"the length of a {type(holder.value).__name__}")
+                if isinstance(holder.value, set):
+                    self._check(f"{c} != {self._constant(frozenset(holder.value))}", None, "a set")
                 for slot in holder.slots.values():
                     if slot.name in self.names:
                         todo += self._slot(c, slot, self._read(c, slot))
@@ -111,6 +115,8 @@ class Guards:
             return [h for part in (v.func, v.args, v.keywords) for h in self._holders_of(part)]
         elif isinstance(v, (staticmethod, classmethod)):
             return self._holders_of(v.__func__)
+        elif isinstance(v, Inlined):
+            return self._holders_of(v.function)
         elif isinstance(v, property):
             return [h for part in (v.fget, v.fset) if part for h in self._holders_of(part)]
         else:
@@ -182,16 +188,15 @@ class Guards:
         if isinstance(v, generic):
             self._check(f"type({name}) is not {self._constant(type(v))}", None, words)
             return
-        self._check(f"type({name}) is not ndarray", None, words)
+        conditions = [f"type({name}) is not ndarray"]
         if t.touched:
             d = self._constant(v.dtype)
-            self._check(f"{name}.dtype is not {d} and {name}.dtype != {d}", None, f"the dtype of {words}")
-            self._check(f"{name}.shape != {v.shape}", None, f"the shape of {words}")
+            conditions += [f"{name}.shape != {v.shape}", f"({name}.dtype is not {d} and {name}.dtype != {d})"]
             if v.size > 1:
-                self._check(f"{name}.strides != {v.strides}", None, f"the layout of {words}")
+                conditions.append(f"{name}.strides != {v.strides}")
             if not v.flags.writeable or t.original is not None:
-                writeable = "not " if v.flags.writeable else ""
-                self._check(f"{writeable}{name}.flags.writeable", None, f"whether {words} can be written to")
+                conditions.append(f"{'not ' if v.flags.writeable else ''}{name}.flags.writeable")
+        self._check(" or ".join(conditions), None, f"the dtype, shape or layout of {words}")
 
     # ---- arguments, by structure ----------------------------------------------------------------------------------------
 

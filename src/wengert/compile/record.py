@@ -22,6 +22,7 @@ from .traced import Number, Step, Traced, assigned, broadcast, cast, reshaped, s
 LARGEST_CONTENT = 1 << 12  # bytes of an array whose whole content may be taken for granted
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
+_CONTEXTLIB = contextlib.__file__
 _WARNS = {"warn", "ignore"}
 
 
@@ -78,11 +79,18 @@ def _entry(method: Any) -> Any:
 
     @functools.wraps(method)
     def entered(self: Recording, *args: Any, **kwargs: Any) -> Any:
-        before, self.inside = self.inside, True
+        if self.inside:
+            return method(self, *args, **kwargs)
+        seeing = sys.getprofile() if self.open else None
+        if seeing is not None:
+            sys.setprofile(None)
+        self.inside = True
         try:
             return method(self, *args, **kwargs)
         finally:
-            self.inside = before
+            self.inside = False
+            if seeing is not None:
+                sys.setprofile(seeing)
 
     return entered
 
@@ -107,6 +115,7 @@ class Recording:
         self.inside = False  # in our own code
         self.open = True
         self._adopted: dict[int, tuple[ndarray, Traced, ndarray]] = {}
+        self._users: dict[Any, bool] = {}  # code: whether it is the user's
         self._constants: set[int] = set()  # nodes that depend on no input
 
     # ---- a run ------------------------------------------------------------------------------------------------
@@ -142,11 +151,16 @@ class Recording:
 
     def line(self) -> str:
         """The user's line that is being run."""
-        frame = sys._getframe(1)
+        frame, known = sys._getframe(1), self._users
         while frame is not None:
-            name = frame.f_code.co_filename
-            if not name.startswith((_PACKAGE, _NUMPY, "<__array_function__", "<frozen")):
-                return f"{name}:{frame.f_lineno}"
+            code = frame.f_code
+            users = known.get(code)
+            if users is None:
+                users = known[code] = not code.co_filename.startswith(
+                    (_PACKAGE, _NUMPY, _CONTEXTLIB, "<__array_function__", "<frozen")
+                )
+            if users:
+                return f"{code.co_filename}:{frame.f_lineno}"
             frame = frame.f_back  # type: ignore[assignment]
         return ""
 

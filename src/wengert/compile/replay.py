@@ -14,6 +14,20 @@ from numpy import ndarray
 
 from .program import Node, Program, region, value_of
 
+try:  # what np.errstate does, in a fifth of the time
+    from numpy._core.umath import _extobj_contextvar, _make_extobj  # type: ignore[attr-defined]
+
+    _QUIET, _set, _reset = _make_extobj(all="ignore"), _extobj_contextvar.set, _extobj_contextvar.reset
+except ImportError:  # another version of NumPy
+    _QUIET = {"all": "ignore"}
+
+    def _set(state: Any) -> Any:
+        return np.seterr(**state)
+
+    def _reset(before: Any) -> None:
+        np.seterr(**before)
+
+
 _VIEWS = {"reshape", "transpose", "slice", "broadcast"}
 _SMALL = 1 << 10  # bytes below which a new array costs no more than a buffer
 
@@ -37,9 +51,11 @@ class Replay:
             buffers = pool.pop()
         except IndexError:
             buffers = [np.empty(n, np.uint8) for n in self._sizes]
+        before = _set(_QUIET)  # what is invalid was said when it was recorded
         try:
             return self._function(arrays, buffers)  # type: ignore[no-any-return]
         finally:
+            _reset(before)
             pool.append(buffers)
 
     # ---- who shares whose memory ----------------------------------------------------------------------------------------

@@ -28,11 +28,18 @@ from .watch import REPLACED, is_library
 
 MOST = 50_000  # holders
 PLAIN = (int, float, complex, bool, str, bytes, type(None), type(Ellipsis), type(NotImplemented), range, slice)
+UNREAD = "\0"  # the name of what only holds what is made again from something else: a class lists it in `_caches`
 _MISSING: Any = object()
 
 
 class Unsupported(Exception):
     """State that a recording cannot follow."""
+
+
+class Inlined:
+    """A compiled function: part of what is recorded, if it is called there."""
+
+    function: Any
 
 
 class Linked(Exception):
@@ -96,7 +103,7 @@ class Holder:
     def __init__(self, value: Any, whole: bool) -> None:
         self.value, self.whole = value, whole  # whole: the slots are all that is in it
         self.slots: dict[Any, Slot] = {}
-        self.length = len(value) if isinstance(value, (dict, list, tuple)) else None
+        self.length = len(value) if isinstance(value, (dict, list, tuple, collections.deque)) else None
 
 
 class World:
@@ -162,6 +169,8 @@ class World:
             self._variable(v)
         elif isinstance(v, type):
             self._class(v)
+        elif isinstance(v, Inlined):
+            self._todo.append(v.function)
         elif isinstance(v, (np.random.Generator, np.random.RandomState)):
             self.generators[id(v)] = v
         elif isinstance(v, types.ModuleType):
@@ -257,13 +266,19 @@ class World:
         if file is not None and not is_library(file) and v not in self._modules:
             self._modules.append(v)
 
-    def _attributes(self, values: dict[str, Any]) -> None:
+    def _attributes(self, values: dict[str, Any], caches: Any = ()) -> None:
         if self._holder(values, False) is not None:
             for name in list(values):
-                self._slot(values, "item", name, str(name), whole=False)
+                self._slot(values, "item", name, UNREAD if name in caches else str(name), whole=False)
 
     def _object(self, v: Any) -> None:
         cls = type(v)
+        if isinstance(v, dict) and not cls.__flags__ & (1 << 9):  # a defaultdict
+            self._dict(v)
+            return
+        if isinstance(v, collections.deque):
+            self._sequence(v)
+            return
         if not cls.__flags__ & (1 << 9) or hasattr(cls, "__array_function__"):  # a type of C's
             if isinstance(v, (types.BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType,
                               types.GetSetDescriptorType, types.MemberDescriptorType, np.ufunc)) or cls.__module__ in (
@@ -285,14 +300,15 @@ class World:
         if isinstance(v, list):
             for i in range(len(v)):
                 self._slot(v, "item", i)
+        caches = getattr(cls, "_caches", ())
         values = getattr(v, "__dict__", None)
         if isinstance(values, dict):
-            self._attributes(values)
+            self._attributes(values, caches)
         for c in cls.__mro__:
             slots = c.__dict__.get("__slots__", ())
             for name in (slots,) if isinstance(slots, str) else slots:
                 if name not in ("__weakref__", "__dict__"):
-                    self._slot(v, "attribute", name, name, whole=False)
+                    self._slot(v, "attribute", name, UNREAD if name in caches else name, whole=False)
 
     # ---- the swap -----------------------------------------------------------------------------------------------------
 

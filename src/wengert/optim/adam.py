@@ -135,7 +135,7 @@ class NAdam(Optimizer):
         state["mu_product"] *= self._mu(state["step"], options)
 
     def _mu(self, t: int, options: dict[str, Any]) -> float:
-        return float(options["betas"][0] * (1 - 0.5 * 0.96 ** (t * options["momentum_decay"])))
+        return options["betas"][0] * (1 - 0.5 * 0.96 ** (t * options["momentum_decay"]))  # type: ignore[no-any-return]
 
     def apply(self, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any], scratch: Any) -> None:
         m, v, t, (b1, b2), (u, w) = state["m"], state["v"], state["step"], options["betas"], scratch

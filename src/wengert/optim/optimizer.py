@@ -35,6 +35,7 @@ class Slot:
     """One parameter in an optimiser: its Variable, its state, and its array cut into blocks."""
 
     __slots__ = ("array", "blocks", "decays", "frozen", "name", "state", "variable")
+    _caches = ("blocks",)  # made from `array` and `state`
 
     def __init__(self, variable: Variable, name: str, decays: bool) -> None:
         self.variable, self.name, self.decays = variable, name, decays
@@ -76,6 +77,7 @@ class Optimizer:
         Variable([0.5, 1. ])
     """
 
+    _caches = ("_scratch",)
     decoupled = False  # whether weights decay by themselves, not through the gradient
     own_decay = False  # whether `apply` sees to weight decay
     elementwise = True  # whether `apply` may be called on one block after the other
