@@ -20,7 +20,7 @@ from . import passes, record, watch
 from .draws import Draws
 from .guards import Guards, Names
 from .program import Place, Program, Update
-from .record import Diverged, Recording
+from .record import Diverged, Host, Recording
 from .replay import Replay
 from .results import Constant, Given, Recipes, Replayed, Unknown, Values, plain
 from .traced import Number, Traced
@@ -520,7 +520,12 @@ class _Run:
             arrays.append(f"asarray({name})" if isinstance(t.value, generic) else name)
         updated = [u.input.attributes for u in program.updates]
         kept_names = [guards.arrays[id(t)] for t in recipes.kept]
-        reads = [guards.numbers[h.args[0]] for h in recording.host if h.function == "read"]
+        used = {a.k for h in recording.host for a in h.args if type(a) is Place} | {c.k for c in recording.host_checks}
+        used |= recording.host_inputs.keys() | recipes.numbers
+        host = [h if h.function != "read" or k in used else Host(_nothing, ()) for k, h in enumerate(recording.host)]
+        if not all([h.args[0] in guards.numbers for h in host if h.function == "read"]):
+            raise Unknown("or reads a number by a way that could not be found")
+        reads = [guards.numbers[h.args[0]] for h in host if h.function == "read"]
         guard = guards.made(arrays, kept_names, reads, list(guards.objects.values()) if objects else [], after)
         native = _native(program)
         return Kept(
@@ -531,7 +536,7 @@ class _Run:
             native=native is not None,
             result=made,
             effects=effects,
-            host=[tuple(h) for h in recording.host],
+            host=[tuple(h) for h in host],
             host_checks=[tuple(c) for c in recording.host_checks],
             host_inputs=host_inputs,
             updated=updated,
@@ -560,6 +565,10 @@ class _Fresh:
     def make(self, values: Values) -> Any:
         """The mark."""
         return object()
+
+
+def _nothing() -> None:
+    """Stands for a number that nothing reads."""
 
 
 def _native(program: Program) -> Any:

@@ -189,6 +189,7 @@ class Recipes:
         self.given = given  # id of a caller's object: its number
         self.nodes: list[Node] = []  # the outputs
         self.kept: list[Traced] = []  # inputs that are needed as they are
+        self.numbers: set[int] = set()  # the steps of Python's arithmetic that are needed
         self._roots: dict[int, Any] = {}
         self._made: dict[int, Any] = {}
 
@@ -202,6 +203,7 @@ class Recipes:
         if kind is Traced:
             return self._array(x)
         if kind is Number:
+            self.numbers.add(x.k)
             return HostOut(x.k)
         if kind is Draws:
             return Constant(x.value)
