@@ -124,9 +124,9 @@ def test_a_parameter_that_is_replaced():
     c = wg.compile(lambda x: (w * x).data)
     for new in (np.full(7, 2.0), np.full(7, 3.0, "f4"), np.ones((1, 7)), np.zeros(7)):
         w.data = new
-        np.testing.assert_array_equal(c(X), new * X)
+        same(c(X), (w * X).data)
         w.data[...] = 5
-        np.testing.assert_array_equal(c(X), 5 * X)
+        same(c(X), (w * X).data)
 
 
 def test_variables_as_arguments():
@@ -258,7 +258,7 @@ def test_a_model_that_changes():
     x, _ = BATCHES[0]
     for change in (
         lambda: net.train(),
-        lambda: setattr(net.first, "weight", nn.Parameter(np.ones((4, 8), "f4"))),
+        lambda: setattr(net.first, "weight", nn.Parameter(np.ones((8, 4), "f4"))),
         lambda: net.astype(np.float64),
         lambda: setattr(net, "first", nn.Linear(4, 8, rng=np.random.default_rng(5))),
         lambda: net.load_state_dict({k: v * 2 for k, v in net.state_dict().items()}),

@@ -188,13 +188,11 @@ class Watch:
                 self.codes[code] = frame.f_globals
         elif event == "c_call" and self.recording.why is None:
             why = self._effect(frame, arg)
-            if why is not None:
+            if why is not None and not _is_importing(frame):
                 self.recording.irreversible = True
                 self.recording.give_up(why, _line(frame))
 
     def _effect(self, frame: FrameType, f: Any) -> str | None:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
-            return None
         name, module, owner = f.__name__, f.__module__, getattr(f, "__self__", None)
         if (module == "builtins" and name in _SPOKEN) or (module == "_warnings" and name in _WARNINGS):
             return f"{name}() is called"
@@ -214,6 +212,15 @@ class Watch:
 
     def _ours(self, frame: FrameType) -> bool:
         return is_library(frame.f_code.co_filename)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Whether a module is being loaded, which happens once."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _is_generated(names: dict[str, Any]) -> bool:

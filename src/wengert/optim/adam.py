@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from .optimizer import Optimizer
+from .optimizer import Optimizer, as_factor
 
 
 class Adam(Optimizer):
@@ -243,8 +243,8 @@ class LAMB(Optimizer):
         r /= 1 - b1**t
         np.multiply(p, options["weight_decay"], out=u)
         r += u
-        lengths = [math.sqrt(float(np.sum(np.square(x, out=u), dtype=np.float64))) for x in (p, r)]
-        r *= options["lr"] * (lengths[0] / lengths[1] if all(lengths) else 1.0)
+        lengths = [np.sqrt(np.sum(np.square(x, out=u), dtype=np.float64)) for x in (p, r)]
+        r *= as_factor(options["lr"] * (lengths[0] / lengths[1] if all(lengths) else 1.0), r)
         p -= r
 
 

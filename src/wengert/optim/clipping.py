@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from .optimizer import BLOCK, gradients
+from .optimizer import BLOCK, as_factor, gradients
 
 
 def clip_grad_norm(params: Any, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = True) -> float:
@@ -37,14 +36,14 @@ def clip_grad_norm(params: Any, max_norm: float, norm_type: float = 2.0, error_i
         raise ValueError(f"clip_grad_norm: norm_type must be positive, got {norm_type!r}")
     grads = gradients(params)
     norm = _number(np.linalg.norm(np.array([_norm(g, norm_type) for g in grads]), norm_type)) if grads else 0.0
-    if error_if_nonfinite and not math.isfinite(norm):
+    if error_if_nonfinite and not np.isfinite(norm):
         bad = next((i for i, g in enumerate(grads) if not np.all(np.isfinite(g))), None)
         where = "" if bad is None else f"; the first such gradient has shape {grads[bad].shape}"
         raise ValueError(f"clip_grad_norm: the norm of the gradients is {norm}{where}")
     factor = max_norm / (norm + 1e-6)
     if not factor >= 1.0:
         for g in grads:
-            g *= factor if type(factor) is float else factor.astype(g.real.dtype)
+            g *= as_factor(factor, g)
     return norm
 
 

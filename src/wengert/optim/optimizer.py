@@ -367,6 +367,11 @@ def _range(low: float, high: float) -> str:
     return ("any number" if low == -math.inf else f"at least {low:g}") + upper
 
 
+def as_factor(factor: Any, x: Any) -> Any:
+    """What multiplies x as a Python number of this value does: in x's precision."""
+    return factor.astype(x.real.dtype) if isinstance(factor, np.generic) else factor
+
+
 def real_pairs(a: ndarray) -> Any:
     """A complex array as real numbers, with a last axis of real and imaginary parts; a view."""
     return a[..., None].view(a.real.dtype)
