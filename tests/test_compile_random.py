@@ -74,7 +74,9 @@ def program(steps: list[tuple[str, int, int]]) -> Any:
     return f
 
 
-SHAPES = st.sampled_from([((3, 4), (3, 4)), ((4,), (3, 4)), ((1,), (1,)), ((0, 3), (3,)), ((2, 3, 2), (2, 1, 2)), ((7,), (7,))])
+SHAPES = st.sampled_from(
+    [((3, 4), (3, 4)), ((4,), (3, 4)), ((1,), (1,)), ((0, 3), (3,)), ((2, 3, 2), (2, 1, 2)), ((7,), (7,))]
+)
 
 
 @given(st.lists(STEP, min_size=1, max_size=40), SHAPES, st.sampled_from(["f4", "f8"]), st.booleans(), st.integers(0, 9))

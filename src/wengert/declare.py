@@ -233,7 +233,7 @@ def _binary(function: Any, rule_x: Rule, rule_y: Rule, name: str, call: Any, hol
         elif type_y is Result or isinstance(y, Variable):
             a, p = x if type_x in _constants else constant(x, op, 1), None
             b, q = y._array, y._node
-            if type_x is complex and type(b) is np.float64:
+            if type_x is complex and isinstance(b, np.float64):
                 b = np.asarray(b)  # NumPy's float64 is a float to Python's complex, which would compute without NumPy
         else:
             return call(x, y)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import os
+import sys
 import threading
 import warnings
 from collections import Counter
@@ -31,6 +32,15 @@ FAILURES = 8  # of one check
 STRIKES = 4  # recordings in a row that could not be kept
 
 _LOCK = threading.RLock()  # one recording at a time: the world is swapped while it runs
+
+
+def _after_fork() -> None:
+    global _LOCK
+    _LOCK, record._current = threading.RLock(), None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class CompileWarning(UserWarning):
@@ -96,7 +106,11 @@ class Kept:
         if self.host:
             given = iter(read)
             for function, args in self.host:
-                numbers.append(next(given) if function == "read" else function(*[numbers[a.k] if type(a) is Place else a for a in args]))
+                numbers.append(
+                    next(given)
+                    if function == "read"
+                    else function(*[numbers[a.k] if type(a) is Place else a for a in args])
+                )
             for k, value, line in self.host_checks:
                 if numbers[k] != value or type(numbers[k]) is not type(value):
                     return _Void(line)
@@ -489,7 +503,9 @@ class _Run:
             raise Unknown("a Variable that is linked to an argument; return its .data, or compile a function of arrays")
         made = recipes.of(result)
         # inputs that are written to
-        written = [(t, node) for t, node in zip(recording.inputs, program.inputs, strict=True) if t is not None and t._version]
+        written = [
+            (t, node) for t, node in zip(recording.inputs, program.inputs, strict=True) if t is not None and t._version
+        ]
         for t, node in written:
             if t.source is None:
                 raise Unknown("or is written into an array that was made without NumPy's usual functions")
@@ -502,10 +518,13 @@ class _Run:
         for array, t, was in recording.adopted_arrays():
             if array.tobytes() != was.tobytes():
                 raise Unknown("or reads an array that was changed without NumPy's usual functions")
-            constants[t._node.attributes] = was
+            if not _held_elsewhere(array):
+                constants[t._node.attributes] = was
+            elif id(t) not in guards.arrays:  # somebody may change it: the same array is read at each call
+                guards.arrays[id(t)] = guards.object_name(array)
         program, positions = passes.simplified(program, constants)
         arrays, updated = [], []
-        host_inputs = []
+        host_inputs: list[tuple[int, int]] = []
         numbers = {node.attributes: k for k, node in recording.host_inputs.items()}
         after: list[str] = []
         for new, old in enumerate(positions):
@@ -565,6 +584,20 @@ class _Fresh:
     def make(self, values: Values) -> Any:
         """The mark."""
         return object()
+
+
+def _held_elsewhere(array: ndarray) -> bool:
+    """Whether somebody beside the recording holds an array that it came upon, or what that is a view of."""
+    held = sys.getrefcount(array) > _RECORDED_REFERENCES
+    base = array.base
+    while base is not None and not held:
+        held = not isinstance(base, ndarray) or sys.getrefcount(base) > _BASE_REFERENCES
+        base = base.base if isinstance(base, ndarray) else None
+    return held
+
+
+_RECORDED_REFERENCES = 6  # the recording's three, the two callers', and the call's own
+_BASE_REFERENCES = 3
 
 
 def _nothing() -> None:

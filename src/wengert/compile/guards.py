@@ -95,9 +95,15 @@ class Guards:
                     continue
                 self._emitted.add(id(holder.value))
                 c = self._constant(holder.value)
-                if holder.length is not None and not isinstance(holder.value, tuple) and "__builtins__" not in holder.slots:
+                if (
+                    holder.length is not None
+                    and not isinstance(holder.value, tuple)
+                    and "__builtins__" not in holder.slots
+                ):
                     if not (isinstance(holder.value, dict) and "__builtins__" in holder.value):
-                        self._check(f"len({c}) != {holder.length}", None, f"the length of a {type(holder.value).__name__}")
+                        self._check(
+                            f"len({c}) != {holder.length}", None, f"the length of a {type(holder.value).__name__}"
+                        )
                 if isinstance(holder.value, set):
                     self._check(f"{c} != {self._constant(frozenset(holder.value))}", None, "a set")
                 for slot in holder.slots.values():
@@ -182,7 +188,9 @@ class Guards:
     def _array(self, expression: str, t: Traced, place: Any, words: str) -> None:
         v = t.value
         if id(t) in self.arrays:
-            self._check(f"{expression} is not {self.arrays[id(t)]}", None, f"{words}, which was the same array as another")
+            self._check(
+                f"{expression} is not {self.arrays[id(t)]}", None, f"{words}, which was the same array as another"
+            )
             return
         name = self.arrays[id(t)] = self._let(expression)
         if isinstance(v, generic):
@@ -271,7 +279,9 @@ class Guards:
     def made(self, arrays: list[str], kept: list[str], numbers: list[str], places: list[str], after: list[str]) -> Any:
         """The guard: `(args, kwargs) -> (arrays, kept, numbers, places)`, or the number of what failed."""
         body = [*self.lines, *after]
-        body.append(f"return [{', '.join(arrays)}], [{', '.join(kept)}], [{', '.join(numbers)}], ({''.join(p + ', ' for p in places)})")
+        body.append(
+            f"return [{', '.join(arrays)}], [{', '.join(kept)}], [{', '.join(numbers)}], ({''.join(p + ', ' for p in places)})"
+        )
         source = "def guard(args, kwargs):\n try:\n" + "".join([f"  {line}\n" for line in body])
         source += " except (KeyError, IndexError, AttributeError, ValueError, TypeError): return -1\n"
         space = dict(self.constants)
@@ -296,5 +306,3 @@ def _words(slot: Slot) -> str:
     if slot.name is not None:
         return f".{slot.key}"
     return f"[{slot.key!r}] of a {type(holder).__name__}"
-
-

@@ -47,7 +47,13 @@ def simplified(program: Program, constants: dict[int, Any] | None = None) -> tup
 
 
 def _simplest(program: Program, node: Node, xs: tuple[Node, ...]) -> Node:
-    if xs and node.op != "call" and all([x.op == "constant" for x in xs]) and _size(node) <= FOLDED and node.op != "item":
+    if (
+        xs
+        and node.op != "call"
+        and all([x.op == "constant" for x in xs])
+        and _size(node) <= FOLDED
+        and node.op != "item"
+    ):
         with np.errstate(all="ignore"):
             return program.constant(evaluate(node, [value_of(x) for x in xs]))
     rule = _RULES.get(node.op)
@@ -63,7 +69,13 @@ def _ufunc(program: Program, node: Node, xs: tuple[Node, ...]) -> Node | None:
     """x * 1 and x / 1."""
     if node.attributes in ("multiply", "divide") and len(xs) == 2 and node.dtype.kind == "f":
         for x, y in ((xs[0], xs[1]), (xs[1], xs[0])):
-            if x.shape == node.shape and x.dtype == node.dtype and y.op == "constant" and y.size == 1 and value_of(y) == 1:
+            if (
+                x.shape == node.shape
+                and x.dtype == node.dtype
+                and y.op == "constant"
+                and y.size == 1
+                and value_of(y) == 1
+            ):
                 return x
             if node.attributes == "divide":
                 break

@@ -184,7 +184,9 @@ class Recording:
         if value.size > 1:
             first = value[(0,) * value.ndim]
             flat = value.reshape(-1).view(np.uint8) if value.flags.c_contiguous else None
-            if flat is not None and not np.any(flat.reshape(value.size, -1) != np.frombuffer(first.tobytes(), np.uint8)):
+            if flat is not None and not np.any(
+                flat.reshape(value.size, -1) != np.frombuffer(first.tobytes(), np.uint8)
+            ):
                 return broadcast(self.program, self.constant(first), value.shape)
         node = self.program.constant(value)
         self._constants.add(node.index)
@@ -228,7 +230,11 @@ class Recording:
         if kind is Traced:
             return x.node, x.value.dtype
         if kind is Number:
-            return (self.number_node(x), type(x.value)) if type(x.value) is not bool else self.operand(np.bool_(self.host_known(x)))
+            return (
+                (self.number_node(x), type(x.value))
+                if type(x.value) is not bool
+                else self.operand(np.bool_(self.host_known(x)))
+            )
         if kind in (int, float, complex):
             return x, kind
         node = self.as_node(x)
@@ -340,6 +346,7 @@ class Recording:
         with self.silent():
             z = apply(self.concrete(x), self.concrete(y))
         if not self.records or not isinstance(z, (ndarray, generic)):
+            [self.known(v) for v in (x, y) if type(v) is Traced]  # a complex number of Python's
             return z
         self._usual()
         node = self._attempt(translate.power, x, y, z) if ufunc is np.power else None
@@ -400,7 +407,10 @@ class Recording:
                 results = self.ufunc(function, "__call__", inputs, dict(kwargs))
             else:
                 results = self.function(function, (), inputs, dict(kwargs))
-        new = [r.node if type(r) is Traced else self.as_node(r) for r in (results if type(results) is tuple else (results,))]
+        new = [
+            r.node if type(r) is Traced else self.as_node(r)
+            for r in (results if type(results) is tuple else (results,))
+        ]
         mask = self.as_node(where, np.bool_) if masked else None
         for out in outs:
             if type(out) is Traced:
@@ -461,7 +471,9 @@ class Recording:
                 node = self._attempt(lambda _, *a, **k: translation(self, z, *a, **k), *args, **kwargs)
                 if node is not None:
                     if node.shape != z.shape or node.dtype != z.dtype:
-                        raise RuntimeError(f"internal error: {known.__name__} is {z.dtype} {z.shape}, recorded as {node}")
+                        raise RuntimeError(
+                            f"internal error: {known.__name__} is {z.dtype} {z.shape}, recorded as {node}"
+                        )
                     return self.wrap(z, node)
         return self.call(function, args, kwargs, z)
 
@@ -482,6 +494,9 @@ class Recording:
         template = self._template((tuple(args), kwargs), inputs, arrays)
         name = getattr(function, "__name__", "call")
         many = isinstance(z, (tuple, list))
+        if many and any([isinstance(item, (tuple, list)) for item in z]):
+            flat = self.call(_Flattened(function), args, kwargs, tuple(_flattened(z)))
+            return _nested(z, iter(flat)) if type(flat) is tuple else z
         if not all([_is_array(item) for item in z] if many else [_is_array(z)]):
             return self._facts(function, name, template, inputs, z)
         call = Call(Verified(function, kinds(z), name), *template)
@@ -568,7 +583,11 @@ class Recording:
     def getitem(self, x: Traced, key: Any) -> Any:
         """`x[key]`."""
         if type(key) is Number or (type(key) is tuple and any([type(k) is Number for k in key])):
-            key = tuple([operator.index(k) if type(k) is Number else k for k in key]) if type(key) is tuple else operator.index(key)
+            key = (
+                tuple([operator.index(k) if type(k) is Number else k for k in key])
+                if type(key) is tuple
+                else operator.index(key)
+            )
         key = self._plain_key(key)
         z = self._run(operator.getitem, (x, key), {})
         if not self.records:
@@ -773,12 +792,39 @@ def _holds_recorded(x: Any) -> bool:
 
 
 def _foreign(kind: type) -> bool:
-    return kind is not Traced and kind is not Number and hasattr(kind, "__array_ufunc__") and not issubclass(kind, (ndarray, generic))
+    return (
+        kind is not Traced
+        and kind is not Number
+        and hasattr(kind, "__array_ufunc__")
+        and not issubclass(kind, (ndarray, generic))
+    )
 
 
 def _defers(x: Any) -> bool:
     """Whether x, a Variable or a batch, sees to NumPy's calls itself."""
     return _foreign(type(x))
+
+
+def _flattened(z: Any) -> list[Any]:
+    return [leaf for item in z for leaf in _flattened(item)] if isinstance(z, (tuple, list)) else [z]
+
+
+def _nested(z: Any, leaves: Iterator[Any]) -> Any:
+    """What is nested as z, of these leaves."""
+    if not isinstance(z, (tuple, list)):
+        return next(leaves)
+    items = [_nested(item, leaves) for item in z]
+    return type(z)(*items) if hasattr(z, "_fields") else type(z)(items)
+
+
+class _Flattened:
+    """A function whose nested result becomes one tuple."""
+
+    def __init__(self, function: Any) -> None:
+        self.function, self.__name__ = function, getattr(function, "__name__", "call")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return tuple(_flattened(self.function(*args, **kwargs)))
 
 
 class _as_scalar:

@@ -85,7 +85,12 @@ class Replay:
         plan: dict[int, tuple[int, int]] = {}
         for node in nodes:
             n = node.size * node.dtype.itemsize
-            if node.op in ("ufunc", "reduce", "matmul", "concatenate") and node.index not in leaves and n >= _SMALL and node.shape:
+            if (
+                node.op in ("ufunc", "reduce", "matmul", "concatenate")
+                and node.index not in leaves
+                and n >= _SMALL
+                and node.shape
+            ):
                 fitting = [b for b in free if self._sizes[b] >= n]
                 if fitting:
                     b = min(fitting, key=self._sizes.__getitem__)
@@ -141,7 +146,9 @@ class Replay:
             f"{name} = buffers[{b}][:{int(np.prod(shape, dtype=np.int64)) * dtype.itemsize}].view({self._let(dtype)}).reshape({shape})"
             for (b, shape, dtype), name in views.items()
         ]
-        tail = f"return [{self._outputs()}], [{self._updates()}], [{self._values([c.node for c in self.program.checks])}]"
+        tail = (
+            f"return [{self._outputs()}], [{self._updates()}], [{self._values([c.node for c in self.program.checks])}]"
+        )
         body = [*head, *self._lines, tail]
         source = "def run(arrays, buffers):\n" + "".join([f" {line}\n" for line in body])
         self.source = source

@@ -136,7 +136,9 @@ def _reducer(ufunc: str) -> Any:
         recording: Any, z: Any, a: Any, axis: Any = None, dtype: Any = None, keepdims: Any = False,
         initial: Any = _NONE, where: Any = True,
     ) -> Node | None:  # fmt: skip
-        if not (initial is _NONE or (ufunc == "add" and type(initial) is int and initial == 0)) or not _everywhere(where):
+        if not (initial is _NONE or (ufunc == "add" and type(initial) is int and initial == 0)) or not _everywhere(
+            where
+        ):
             return None
         x = recording.as_node(a)
         if ufunc in ("logical_and", "logical_or"):

@@ -199,8 +199,10 @@ class Watch:
         if module in _CLOCKS:
             return f"{module}.{name}() is called"
         if owner is None or type(owner) is type(sys):
-            return None if (module or "").partition(".")[0] in _KNOWN or module is None or self._ours(frame) else (
-                f"{module}.{name}() is called, which compile knows nothing of"
+            return (
+                None
+                if (module or "").partition(".")[0] in _KNOWN or module is None or self._ours(frame)
+                else (f"{module}.{name}() is called, which compile knows nothing of")
             )
         if isinstance(owner, (io.IOBase, random.Random)) or (name in ("now", "today", "utcnow") and owner in _DATES):
             return f"{name}() of a {type(owner).__name__} is called"

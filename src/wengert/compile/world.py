@@ -371,6 +371,8 @@ class World:
             for slot in h.slots.values():
                 if slot.read() is not slot.value:
                     slot.write(slot.value)
+            if isinstance(h.value, Variable) and h.value._node is not None:
+                h.value._serial = h.value._node.serial
 
 
 def _is_namespace(h: Holder) -> bool:
@@ -398,9 +400,11 @@ def globals_of(code: CodeType) -> frozenset[str]:
 @functools.lru_cache(4096)
 def names_in(code: CodeType) -> frozenset[str]:
     """All names that code may read an attribute or a global by."""
-    return frozenset(code.co_names) | {c for c in code.co_consts if isinstance(c, str)} | {
-        s for c in code.co_consts if isinstance(c, tuple) for s in c if isinstance(s, str)
-    }
+    return (
+        frozenset(code.co_names)
+        | {c for c in code.co_consts if isinstance(c, str)}
+        | {s for c in code.co_consts if isinstance(c, tuple) for s in c if isinstance(s, str)}
+    )
 
 
 def _library_class(c: type) -> bool:
