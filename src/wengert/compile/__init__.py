@@ -5,7 +5,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from .compiled import Compiled as Compiled, CompileWarning as CompileWarning, compile as compile  # noqa: A004
+from .compiled import Compiled as Compiled, CompileWarning as CompileWarning, compile as compile
 
 
 class _Callable(ModuleType):

@@ -13,7 +13,7 @@ import numpy as np
 from numpy import generic, ndarray
 
 from ..variable import Leaf, Variable
-from .record import Recording
+from .calls import Recording
 from .traced import Traced
 from .world import PLAIN, UNREAD, Holder, Inlined, Slot, World
 

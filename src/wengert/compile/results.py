@@ -13,9 +13,9 @@ from numpy import generic, ndarray
 
 from ..function import Node as Operation
 from ..variable import Variable, tick, wrap
+from .calls import Recording
 from .draws import Draws
 from .program import Call, Node, region
-from .record import Recording
 from .traced import Number, Step, Traced
 
 _PLAIN = (int, float, complex, bool, str, bytes, type(None), type(Ellipsis), range, slice, np.dtype)
@@ -213,7 +213,7 @@ class Recipes:
             return Constant(x)
         if id(x) in self.given:
             return Given(self.given[id(x)])
-        if id(x) in self.world.holders or isinstance(x, type) or callable(x) and not hasattr(x, "__closure__"):
+        if id(x) in self.world.holders or isinstance(x, type) or (callable(x) and not hasattr(x, "__closure__")):
             return Constant(x)
         if isinstance(x, Variable):
             node = x._node

@@ -17,7 +17,6 @@ from numpy import generic, ndarray
 
 from .program import Node, Program, Region
 
-
 _as_array: Any = np.array  # NumPy's own, whatever stands there while a recording runs
 
 

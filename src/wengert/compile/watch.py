@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from .calls import CREATORS, DISPATCHED, Recording
 from .draws import Draws
-from .record import CREATORS, DISPATCHED, Recording, current
+from .record import current
 from .traced import Number, Traced
 
 # ---- functions that NumPy's protocols do not reach ----------------------------------------------------------------
