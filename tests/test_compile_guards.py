@@ -315,10 +315,10 @@ def test_effects_that_cannot_be_replayed(f: Any, what: str, capsys: pytest.Captu
     LOG.clear()
     c = wg.compile(f)
     line = f.__code__.co_firstlineno + 2
-    with pytest.warns(CompileWarning, match=rf"{what}\(\) .*test_compile_guards\.py:{line}\)") as caught:
-        for _ in range(4):
-            agrees(c, X)
-    assert len(caught) == 1
+    with pytest.warns(CompileWarning, match=rf"{what}\(\) .*test_compile_guards\.py:{line}\)"):
+        agrees(c, X)
+    for _ in range(3):  # one warning is enough
+        agrees(c, X)
     assert len(LOG) + capsys.readouterr().out.count("said") == 8
 
 
@@ -366,7 +366,10 @@ def test_a_void_replay_leaves_a_generator_alone():
         np.testing.assert_array_equal(c(X + 1), f(X + 1, other))
 
 
-@pytest.mark.parametrize("draw", [lambda: np.random.rand(5), lambda: np.random.default_rng().normal(size=5)])
+@pytest.mark.parametrize(
+    "draw",
+    [lambda: np.random.rand(5), lambda: np.random.default_rng().normal(size=5)],  # noqa: NPY002
+)
 def test_other_random_numbers_are_not_compiled(draw: Any):
     c = wg.compile(lambda x: x + draw())
     with pytest.warns(CompileWarning, match="random"):

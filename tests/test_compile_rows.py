@@ -1,4 +1,4 @@
-"""Rows of the test table, compiled: value and pull-back are those of the plain run. `WENGERT_ROWS=all` takes them all."""
+"""Rows of the test table, compiled: value and pull-back as in a plain run. `WENGERT_ROWS=all` takes every row."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ from .variable import Variable as Variable
 
 if TYPE_CHECKING:  # imported when first used
     from . import (
-        compile as compile,  # noqa: A004
+        compile as compile,
         data as data,
         fft as fft,
         implicit as implicit,

@@ -183,6 +183,10 @@ class Recording(Record):
                             f"internal error: {known.__name__} is {z.dtype} {z.shape}, recorded as {node}"
                         )
                     return self.wrap(z, node)
+        if isinstance(z, (list, tuple)) and args and type(args[0]) is Traced and all(map(_is_array, z)):
+            found: list[Any] = [translate.same_strides(args[0].value, item) for item in z]  # np.split, iteration
+            if z and None not in found:
+                return type(z)([self.viewed(args[0], item, steps) for item, steps in zip(z, found, strict=True)])
         return self.call(function, args, kwargs, z)
 
     def viewed(self, x: Traced, z: Any, steps: tuple[Step, ...]) -> Traced:
@@ -290,12 +294,6 @@ class Recording(Record):
     @entry
     def getitem(self, x: Traced, key: Any) -> Any:
         """`x[key]`."""
-        if type(key) is Number or (type(key) is tuple and any([type(k) is Number for k in key])):
-            key = (
-                tuple([operator.index(k) if type(k) is Number else k for k in key])
-                if type(key) is tuple
-                else operator.index(key)
-            )
         key = self._plain_key(key)
         z = self._run(operator.getitem, (x, key), {})
         if not self.records:
@@ -309,6 +307,8 @@ class Recording(Record):
         """Numbers in slices, and integer scalars, as Python's."""
         if type(key) is tuple:
             return tuple([self._plain_key(k) for k in key])
+        if type(key) is Number:
+            return operator.index(key)  # type: ignore[arg-type]
         if type(key) is slice:
             return slice(*[v if v is None else operator.index(v) for v in (key.start, key.stop, key.step)])
         if type(key) is Traced and key.value.ndim == 0 and key.value.dtype.kind in "iu" and self.is_constant(key.node):
@@ -380,8 +380,6 @@ class Recording(Record):
     def _method(self, x: Traced, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if any([_defers(a) for a in args]):
             return getattr(np, name)(x, *args, **kwargs)
-        function: Any = operator.methodcaller
-        method = getattr(ndarray, name)
 
         def function(a: Any, *args: Any, **kwargs: Any) -> Any:  # of a NumPy scalar too
             return getattr(a, name)(*args, **kwargs)
@@ -396,7 +394,7 @@ class Recording(Record):
                 return None
             return self.mutate(function, (x, *args), kwargs)
         out = kwargs.pop("out", None)
-        if out is not None or method is None:
+        if out is not None:
             return getattr(np, name)(x, *args, **kwargs, out=out)
         if name == "view" and not args and not kwargs:
             z = x.value.view() if type(x.value) is ndarray else x.value
@@ -410,17 +408,13 @@ class Recording(Record):
                 return self.viewed(x, z, () if name == "copy" else (Step("reshape", None, z.shape, z.dtype),))
         if name == "dump" or name == "tofile":
             self.give_up(f"{name} writes a file")
-        if name in ("reshape", "transpose") and len(args) > 1:
-            args_as = (tuple(args),)
-        else:
-            args_as = args
+        args_as = (tuple(args),) if name in ("reshape", "transpose") and len(args) > 1 else args
         known = _METHODS.get(name)
         if known is None:
             return self.call(function, (x, *args), kwargs, z)
-        result = self.result(function, (x, *args_as), kwargs, z, known)
-        return result
+        return self.result(function, (x, *args_as), kwargs, z, known)
 
-    # ---- new arrays ---------------------------------------------------------------------------------------------------
+    # ---- new arrays ---------------------------------------------------------------------------------------------
 
     @entry
     def created(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -472,7 +466,7 @@ class Recording(Record):
         return self.wrap(z, self.constant(z))
 
 
-# ---- helpers ----------------------------------------------------------------------------------------------------------
+# ---- helpers ----------------------------------------------------------------------------------------------------
 
 
 def _steps(_: Any, known: Any, args: Any, kwargs: Any, z: Any) -> Any:
@@ -581,6 +575,12 @@ _METHODS = {
     if hasattr(np, name)
 }  # fmt: skip
 _FULL, _EMPTY = np.full, np.empty
-CONVERSIONS = {np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray, np.require}
-CREATORS = CONVERSIONS | {np.zeros, np.ones, np.empty, np.full, np.eye, np.identity, np.tri, np.arange}
-DISPATCHED = {np.linspace, np.logspace, np.geomspace, np.indices, np.lib.stride_tricks.as_strided}  # by their arguments
+CONVERSIONS: set[Any] = {np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray, np.require}
+CREATORS: set[Any] = CONVERSIONS | {np.zeros, np.ones, np.empty, np.full, np.eye, np.identity, np.tri, np.arange}
+DISPATCHED: set[Any] = {
+    np.linspace,
+    np.logspace,
+    np.geomspace,
+    np.indices,
+    np.lib.stride_tricks.as_strided,
+}  # by their arguments

@@ -124,7 +124,7 @@ class Compiled(Inlined):
                 return result
         return PLAIN
 
-    # ---- recording ------------------------------------------------------------------------------------------------------
+    # ---- recording ----------------------------------------------------------------------------------------------
 
     def _recorded(self, mode: bool, args: Any, kwargs: Any) -> Any:
         current = record._current
@@ -220,7 +220,7 @@ def compile(function: Callable[..., Any]) -> Compiled:
     Example:
         >>> f = wg.compile(wg.value_and_grad(lambda x: np.sum(np.tanh(x) ** 2)))
         >>> f(np.array([0.0, 0.5]))
-        (array(0.21355223), array([0.        , 0.72686198]))
+        (array(0.21355227), array([0.        , 0.72686198]))
         >>> f(np.array([0.0, 1.0]))
         (array(0.58002566), array([0.        , 0.63970001]))
     """

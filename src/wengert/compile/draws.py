@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-_METHODS = {
-    name for name in dir(np.random.Generator) if name[0] != "_" and name not in ("bit_generator", "shuffle", "spawn", "permuted")
-}  # fmt: skip
+_OTHERS = {"bit_generator", "shuffle", "spawn", "permuted"}
+_METHODS = {name for name in dir(np.random.Generator) if name[0] != "_" and name not in _OTHERS}
 
 
 class Draws:
@@ -21,7 +20,7 @@ class Draws:
         self.recording, self.generator = recording, generator
         recording.alive.append(weakref.ref(self))
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> Any:
         return type(self.generator)
 

@@ -15,7 +15,7 @@ from numpy import generic, ndarray
 from ..variable import Leaf, Variable
 from .calls import Recording
 from .traced import Traced
-from .world import PLAIN, UNREAD, Holder, Inlined, Slot, World
+from .world import PLAIN, UNREAD, Holder, Inlined, Slot, World, is_namespace
 
 MOST = 20_000  # lines
 _STRUCTURAL = (list, tuple, dict)
@@ -84,7 +84,7 @@ class Guards:
         self.lines.append(f"{name} = {expression}")
         return name
 
-    # ---- the world, by identity ---------------------------------------------------------------------------------------
+    # ---- the world, by identity ---------------------------------------------------------------------------------
 
     def _reach(self, root: Any) -> None:
         todo = [root]
@@ -95,15 +95,9 @@ class Guards:
                     continue
                 self._emitted.add(id(holder.value))
                 c = self._constant(holder.value)
-                if (
-                    holder.length is not None
-                    and not isinstance(holder.value, tuple)
-                    and "__builtins__" not in holder.slots
-                ):
-                    if not (isinstance(holder.value, dict) and "__builtins__" in holder.value):
-                        self._check(
-                            f"len({c}) != {holder.length}", None, f"the length of a {type(holder.value).__name__}"
-                        )
+                if holder.length is not None and not isinstance(holder.value, tuple) and not is_namespace(holder):
+                    kind = type(holder.value).__name__
+                    self._check(f"len({c}) != {holder.length}", None, f"the length of a {kind}")
                 if isinstance(holder.value, set):
                     self._check(f"{c} != {self._constant(frozenset(holder.value))}", None, "a set")
                 for slot in holder.slots.values():
@@ -159,7 +153,7 @@ class Guards:
             self._check(f"{name}.__code__ is not {self._constant(v.__code__)}", None, f"the code of {words}")
         return [v]
 
-    # ---- values ---------------------------------------------------------------------------------------------------------
+    # ---- values -------------------------------------------------------------------------------------------------
 
     def _leaf(self, expression: str, v: Any, place: Any, words: str) -> bool:
         """The guard of an array or of plain data; False for anything else."""
@@ -206,7 +200,7 @@ class Guards:
                 conditions.append(f"{'not ' if v.flags.writeable else ''}{name}.flags.writeable")
         self._check(" or ".join(conditions), None, f"the dtype, shape or layout of {words}")
 
-    # ---- arguments, by structure ----------------------------------------------------------------------------------------
+    # ---- arguments, by structure --------------------------------------------------------------------------------
 
     def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._check(f"len(args) != {len(args)}", None, "the number of arguments")
@@ -270,18 +264,16 @@ class Guards:
                 if slot.name in self.names:
                     self._argument(f"{held}.{key}", slot.value, slot.place, f"{words}.{key}")
 
-    # ---- the function ---------------------------------------------------------------------------------------------------
+    # ---- the function -------------------------------------------------------------------------------------------
 
     def object_name(self, x: Any) -> str:
         """The name of an object: of the caller's, or of the world."""
         return self.objects.get(id(x)) or self._constant(x)
 
-    def made(self, arrays: list[str], kept: list[str], numbers: list[str], places: list[str], after: list[str]) -> Any:
+    def made(self, arrays: list[str], kept: list[str], numbers: list[str], places: list[str]) -> Any:
         """The guard: `(args, kwargs) -> (arrays, kept, numbers, places)`, or the number of what failed."""
-        body = [*self.lines, *after]
-        body.append(
-            f"return [{', '.join(arrays)}], [{', '.join(kept)}], [{', '.join(numbers)}], ({''.join(p + ', ' for p in places)})"
-        )
+        given = "".join([f"{p}, " for p in places])
+        body = [*self.lines, f"return [{', '.join(arrays)}], [{', '.join(kept)}], [{', '.join(numbers)}], ({given})"]
         source = "def guard(args, kwargs):\n try:\n" + "".join([f"  {line}\n" for line in body])
         source += " except (KeyError, IndexError, AttributeError, ValueError, TypeError): return -1\n"
         space = dict(self.constants)

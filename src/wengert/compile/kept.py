@@ -1,4 +1,4 @@
-"""A recording that is kept, and its replay: numbers, the program, checks; then, and only then, changes and the result."""
+"""A recording that is kept, and its replay: the program and its checks; then, and only then, changes and the result."""
 
 from __future__ import annotations
 

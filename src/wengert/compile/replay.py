@@ -19,7 +19,7 @@ try:  # what np.errstate does, in a fifth of the time
 
     _QUIET, _set, _reset = _make_extobj(all="ignore"), _extobj_contextvar.set, _extobj_contextvar.reset
 except ImportError:  # another version of NumPy
-    _QUIET = {"all": "ignore"}
+    _QUIET = {"all": "ignore"}  # type: ignore[assignment]
 
     def _set(state: Any) -> Any:
         return np.seterr(**state)
@@ -58,7 +58,7 @@ class Replay:
             _reset(before)
             pool.append(buffers)
 
-    # ---- who shares whose memory ----------------------------------------------------------------------------------------
+    # ---- who shares whose memory --------------------------------------------------------------------------------
 
     def _storages(self) -> list[int]:
         """For each node the one whose memory its value may be in."""
@@ -107,7 +107,7 @@ class Replay:
             free += ends.pop(node.index, [])
         return plan
 
-    # ---- source ---------------------------------------------------------------------------------------------------------
+    # ---- source -------------------------------------------------------------------------------------------------
 
     def _let(self, value: Any) -> str:
         name = f"c{len(self._space)}"
@@ -133,7 +133,7 @@ class Replay:
                 continue
             out = None
             if node.index in plan:
-                b, n = plan[node.index]
+                b, _ = plan[node.index]
                 key = b, node.shape, node.dtype
                 if key not in views:
                     views[key] = f"b{len(views)}"
@@ -142,13 +142,12 @@ class Replay:
             gone = [i for i in dies.get(node.index, ()) if i not in held]
             if gone:
                 self._lines.append("del " + ", ".join([f"v{i}" for i in gone]))
-        head = [
-            f"{name} = buffers[{b}][:{int(np.prod(shape, dtype=np.int64)) * dtype.itemsize}].view({self._let(dtype)}).reshape({shape})"
-            for (b, shape, dtype), name in views.items()
-        ]
-        tail = (
-            f"return [{self._outputs()}], [{self._updates()}], [{self._values([c.node for c in self.program.checks])}]"
-        )
+        head = []
+        for (b, shape, dtype), name in views.items():
+            n = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+            head.append(f"{name} = buffers[{b}][:{n}].view({self._let(dtype)}).reshape({shape})")
+        checks = ", ".join([f"v{c.node.index}" for c in self.program.checks])
+        tail = f"return [{self._outputs()}], [{self._updates()}], [{checks}]"
         body = [*head, *self._lines, tail]
         source = "def run(arrays, buffers):\n" + "".join([f" {line}\n" for line in body])
         self.source = source
@@ -174,9 +173,6 @@ class Replay:
             owner = self.program.nodes[self._storage[u.node.index]]
             parts.append(f"copied(v{u.node.index})" if owner.op in ("input", "call", "item") else f"v{u.node.index}")
         return ", ".join(parts)
-
-    def _values(self, nodes: list[Node]) -> str:
-        return ", ".join([f"v{n.index}" for n in nodes])
 
     def _expression(self, node: Node, out: str | None) -> str:
         op, a = node.op, node.attributes

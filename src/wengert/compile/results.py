@@ -209,7 +209,7 @@ class Recipes:
             return Constant(x.value)
         if kind is ndarray and x.dtype.kind in "biufc":
             return self._array(self.recording.adopted(x))
-        if isinstance(x, generic) or isinstance(x, _PLAIN):
+        if isinstance(x, (generic, *_PLAIN)):
             return Constant(x)
         if id(x) in self.given:
             return Given(self.given[id(x)])
@@ -242,7 +242,7 @@ class Recipes:
         return recipe if x is owner else Viewed(recipe, x._steps)
 
 
-# ---- back to NumPy's own ----------------------------------------------------------------------------------------------
+# ---- back to NumPy's own ----------------------------------------------------------------------------------------
 
 
 def plain(x: Any, seen: dict[int, Any] | None = None) -> Any:

@@ -27,7 +27,7 @@ from .world import _MISSING, Linked, Slot, Unsupported, World, names_in
 class Run:
     """One call that is recorded."""
 
-    def __init__(self, compiled: Compiled, args: Any, kwargs: Any) -> None:
+    def __init__(self, compiled: Any, args: Any, kwargs: Any) -> None:
         self.compiled, self.args, self.kwargs = compiled, args, kwargs
         self.function = compiled.function
         self.ready = False
@@ -127,7 +127,7 @@ class Run:
         for holder in shapes:
             plain(holder.value)
 
-    # ---- after the run ------------------------------------------------------------------------------------------------------
+    # ---- after the run ------------------------------------------------------------------------------------------
 
     def _finish(self, mode: bool, box: list[Any], look: watch.Watch) -> Any:
         compiled, recording, world = self.compiled, self.recording, self.world
@@ -243,7 +243,6 @@ class Run:
         arrays, updated = [], []
         host_inputs: list[tuple[int, int]] = []
         numbers = {node.attributes: k for k, node in recording.host_inputs.items()}
-        after: list[str] = []
         for new, old in enumerate(positions):
             t = recording.inputs[old]
             if t is None:
@@ -262,7 +261,7 @@ class Run:
         if not all([h.args[0] in guards.numbers for h in host if h.function == "read"]):
             raise Unknown("or reads a number by a way that could not be found")
         reads = [guards.numbers[h.args[0]] for h in host if h.function == "read"]
-        guard = guards.made(arrays, kept_names, reads, list(guards.objects.values()) if objects else [], after)
+        guard = guards.made(arrays, kept_names, reads, list(guards.objects.values()) if objects else [])
         native = _native(program)
         return Kept(
             guard=guard,

@@ -176,7 +176,7 @@ class Traced:
 
     # ---- what it looks like: NumPy's own ------------------------------------------------------------------------
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> Any:
         return type(self.value)
 
@@ -386,7 +386,8 @@ def _rdivmod(self: Traced, other: Any) -> Any:
     return other // self, other % self
 
 
-Traced.__divmod__, Traced.__rdivmod__ = _divmod, _rdivmod  # type: ignore[attr-defined]
+setattr(Traced, "__divmod__", _divmod)  # noqa: B010
+setattr(Traced, "__rdivmod__", _rdivmod)  # noqa: B010
 
 
 # ---- numbers of Python's that change from call to call -----------------------------------------------------------
@@ -404,7 +405,7 @@ class Number:
         self.recording, self.value, self.k = recording, value, k
         recording.alive.append(weakref.ref(self))
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> Any:
         return type(self.value)
 
@@ -451,6 +452,7 @@ def _host_unary(name: str, apply: Callable[..., Any]) -> None:
     setattr(Number, f"__{name}__", lambda self, *args: self.recording.host_call(apply, (self, *args)))
 
 
+_apply: Any
 for _name, _apply in {
     "neg": operator.neg, "pos": operator.pos, "abs": abs, "float": float, "int": int, "round": round,
     "trunc": int, "invert": operator.invert,

@@ -77,10 +77,10 @@ def elementwise(recording: Any, ufunc: np.ufunc, inputs: tuple[Any, ...], z: Any
 
 def power(recording: Any, x: Any, y: Any, z: Any) -> Node | None:
     """`x ** y` of an array, which for some numbers is another function."""
-    if type(y) in (int, float) and y in _POWERS and type(x) is Traced and type(x.value) is ndarray:
-        if x.dtype.kind in "fc" and z.dtype == x.dtype:
-            return recording.program.add("ufunc", (x.node,), _POWERS[y], z.shape, z.dtype)
-    return None
+    array = type(x) is Traced and type(x.value) is ndarray and x.dtype.kind in "fc" and z.dtype == x.dtype
+    if not array or type(y) not in (int, float) or y not in _POWERS:
+        return None
+    return recording.program.add("ufunc", (x.node,), _POWERS[y], z.shape, z.dtype)  # type: ignore[no-any-return]
 
 
 @nodes(np.where)
@@ -115,6 +115,14 @@ def clip(recording: Any, z: Any, a: Any, a_min: Any = None, a_max: Any = None, *
 _NONE: Any = np._NoValue
 
 
+def _none_yet(ufunc: str, initial: Any) -> bool:
+    """Whether `initial` changes no result."""
+    if initial is _NONE:
+        return True
+    neutral = {"add": 0, "multiply": 1, "maximum": -np.inf, "minimum": np.inf}.get(ufunc)
+    return type(initial) in (int, float) and initial == neutral
+
+
 def _everywhere(where: Any) -> bool:
     return where is True or where is _NONE
 
@@ -136,9 +144,9 @@ def _reducer(ufunc: str) -> Any:
         recording: Any, z: Any, a: Any, axis: Any = None, dtype: Any = None, keepdims: Any = False,
         initial: Any = _NONE, where: Any = True,
     ) -> Node | None:  # fmt: skip
-        if not (initial is _NONE or (ufunc == "add" and type(initial) is int and initial == 0)) or not _everywhere(
-            where
-        ):
+        if not _none_yet(ufunc, initial) or not _everywhere(where):
+            return None
+        if initial is not _NONE and not np.size(recording.concrete(a)):
             return None
         x = recording.as_node(a)
         if ufunc in ("logical_and", "logical_or"):
@@ -371,7 +379,8 @@ def _permutation(function: Any) -> Any:
     return translate
 
 
-for _function in (np.transpose, np.swapaxes, np.moveaxis, np.rollaxis, np.matrix_transpose):
+_PERMUTATIONS: Any = (np.transpose, np.swapaxes, np.moveaxis, np.rollaxis, np.matrix_transpose)
+for _function in _PERMUTATIONS:
     STEPS[_function] = _permutation(_function)
 
 
@@ -417,6 +426,22 @@ def index_steps(x: Any, z: Any, key: Any) -> tuple[Step, ...] | None:
     region += [(0, n, 1) for n in x.shape[len(region) :]]
     whole = tuple(region)
     return (Step("slice", whole, lengths(whole), z.dtype), Step("reshape", None, z.shape, z.dtype))
+
+
+def same_strides(x: Any, z: Any) -> tuple[Step, ...] | None:
+    """The slice of x that a view with x's own strides is; None where it is none."""
+    if type(z) is not ndarray or z.base is None or z.ndim != x.ndim or z.strides != x.strides or not z.size:
+        return None
+    if any([s <= 0 for s in x.strides]) or not np.may_share_memory(x, z):
+        return None
+    away = z.__array_interface__["data"][0] - x.__array_interface__["data"][0]
+    region = [(0, 0, 1)] * x.ndim
+    for axis in sorted(range(x.ndim), key=lambda i: -x.strides[i]):
+        start, away = divmod(away, x.strides[axis])
+        region[axis] = start, start + z.shape[axis], 1
+        if start < 0 or start + z.shape[axis] > x.shape[axis]:
+            return None
+    return (Step("slice", tuple(region), z.shape, z.dtype),) if away == 0 else None
 
 
 def as_array_node(recording: Any, x: Any, dtype: Any) -> Node:

@@ -1,4 +1,4 @@
-"""What a recording watches for beside NumPy's protocols: functions without them, Python's effects, the code that ran."""
+"""What is watched in a run beside NumPy's protocols: functions without them, Python's effects, the code that ran."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class _NumPy(ModuleType):
 _numpy = _NumPy("numpy")
 _PATCHES: list[tuple[Any, str, Any]] = [(np.random, "default_rng", _seeded(np.random.default_rng))]
 REPLACED: dict[int, Any] = {id(np): _numpy}  # id of a function or module: what stands for it in a recording
-for _function in CREATORS | DISPATCHED:
+for _function in [*CREATORS, *DISPATCHED]:
     REPLACED[id(_function)] = _creator(_function)
     if getattr(np, _function.__name__, None) is _function:
         setattr(_numpy, _function.__name__, REPLACED[id(_function)])
@@ -118,7 +118,7 @@ def patched() -> Iterator[None]:
             names[name] = value
 
 
-# ---- which code is the user's -----------------------------------------------------------------------------------------
+# ---- which code is the user's -----------------------------------------------------------------------------------
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _STDLIB = sysconfig.get_paths()["stdlib"] + os.sep
@@ -137,8 +137,10 @@ def is_library(file: str) -> bool:
 
 # ---- effects ---------------------------------------------------------------------------------------------------------
 
-_CLOCKS = {"time", "random", "_random", "posix", "nt", "_socket", "select", "_ssl", "_posixsubprocess", "_signal", "signal",
-           "_curses", "readline", "_sqlite3", "mmap", "_io"}  # fmt: skip
+_CLOCKS = {
+    "time", "random", "_random", "posix", "nt", "_socket", "select", "_ssl", "_posixsubprocess", "_signal", "signal",
+    "_curses", "readline", "_sqlite3", "mmap", "_io",
+}  # fmt: skip
 _SPOKEN = {"print", "input", "open", "breakpoint"}
 _WARNINGS = {"warn", "warn_explicit"}
 _CHANGES = {
@@ -147,11 +149,12 @@ _CHANGES = {
 }  # fmt: skip
 _KNOWN = {
     None, "builtins", "numpy", "math", "cmath", "operator", "_operator", "itertools", "functools", "_functools",
-    "collections", "_collections", "_abc", "abc", "re", "_sre", "copy", "struct", "_struct", "string", "_string", "typing",
-    "_typing", "types", "enum", "_weakref", "weakref", "_contextvars", "contextvars", "sys", "gc", "scipy", "wengert",
-    "decimal", "_decimal", "fractions", "datetime", "_datetime", "_json", "json", "bisect", "_bisect", "heapq", "_heapq",
-    "_thread", "threading", "array", "_statistics", "statistics", "binascii", "zlib", "_imp", "inspect", "_opcode",
-    "_codecs", "_warnings", "codecs", "unicodedata", "_hashlib", "_sha1", "_sha2", "_md5", "marshal", "numbers", "dataclasses",
+    "collections", "_collections", "_abc", "abc", "re", "_sre", "copy", "struct", "_struct", "string", "_string",
+    "typing", "_typing", "types", "enum", "_weakref", "weakref", "_contextvars", "contextvars", "sys", "gc", "scipy",
+    "wengert", "decimal", "_decimal", "fractions", "datetime", "_datetime", "_json", "json", "bisect", "_bisect",
+    "heapq", "_heapq", "_thread", "threading", "array", "_statistics", "statistics", "binascii", "zlib", "_imp",
+    "inspect", "_opcode", "_codecs", "_warnings", "codecs", "unicodedata", "_hashlib", "_sha1", "_sha2", "_md5",
+    "marshal", "numbers", "dataclasses",
 }  # fmt: skip
 
 
@@ -163,7 +166,7 @@ class Watch:
         self.containers = containers  # ids of the lists, dicts and sets that outlive the run
         self.codes: dict[CodeType, dict[str, Any]] = {}  # with its globals
         self._random = random.getstate()
-        self._numpy: Any = np.random.get_state(legacy=False)
+        self._numpy: Any = _global_state()
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
@@ -179,7 +182,7 @@ class Watch:
         """See whether the global random numbers were drawn from."""
         if random.getstate() != self._random:
             self.recording.give_up("the module random is drawn from")
-        if not _alike(np.random.get_state(legacy=False), self._numpy):
+        if not _alike(_global_state(), self._numpy):
             self.recording.give_up("np.random is drawn from")
 
     def _see(self, frame: FrameType, event: str, arg: Any) -> None:
@@ -230,6 +233,10 @@ def _is_generated(names: dict[str, Any]) -> bool:
     """Whether code without a file is a named tuple's, or a library's."""
     name = str(names.get("__name__"))
     return name.startswith("namedtuple_") or name.partition(".")[0] in ("wengert", "numpy", "scipy", "dataclasses")
+
+
+def _global_state() -> Any:
+    return np.random.get_state(legacy=False)  # noqa: NPY002  to notice those who use it
 
 
 _DATES = (datetime.datetime, datetime.date)

@@ -310,7 +310,7 @@ class World:
                 if name not in ("__weakref__", "__dict__"):
                     self._slot(v, "attribute", name, UNREAD if name in caches else name, whole=False)
 
-    # ---- the swap -----------------------------------------------------------------------------------------------------
+    # ---- the swap -----------------------------------------------------------------------------------------------
 
     def swap(self, recorded: Callable[[Any, Any], Any]) -> None:
         """Put `recorded(value, place)` in the place of arrays and numbers."""
@@ -353,7 +353,7 @@ class World:
             for slot in h.slots.values():
                 if slot.read() is not slot.now:
                     changed.append(slot)
-            if h.length is not None and not _is_namespace(h) and len(h.value) != h.length:
+            if h.length is not None and not is_namespace(h) and len(h.value) != h.length:
                 shapes.append(h)
         return changed, shapes
 
@@ -362,7 +362,7 @@ class World:
         for h in self.holders.values():
             if isinstance(h.value, tuple):
                 continue
-            if isinstance(h.value, dict) and not _is_namespace(h):
+            if isinstance(h.value, dict) and not is_namespace(h):
                 for k in [k for k in h.value if k not in h.slots]:
                     del h.value[k]
             if isinstance(h.value, list):
@@ -375,7 +375,7 @@ class World:
                 h.value._serial = h.value._node.serial
 
 
-def _is_namespace(h: Holder) -> bool:
+def is_namespace(h: Holder) -> bool:
     """Whether only some keys of a dict were looked at: a module's."""
     return isinstance(h.value, dict) and "__builtins__" in h.value
 
@@ -414,7 +414,7 @@ def _library_class(c: type) -> bool:
 
 
 @functools.lru_cache(4096)
-def _python_library(c: type) -> bool:
+def _python_library(c: Any) -> bool:
     import sys
 
     module = sys.modules.get(c.__module__)
