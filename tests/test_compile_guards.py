@@ -218,7 +218,7 @@ def test_a_loop_as_long_as_a_value_says():
 
 def test_a_value_that_python_asks_for_each_time_ends_it_with_one_warning():
     c = wg.compile(lambda x: x * round(float(x[1]), 9))
-    with pytest.warns(CompileWarning, match=r"a value that Python asks for .*test_compile_guards\.py"):
+    with pytest.warns(CompileWarning, match=r"a value that Python asks for .*test_compile_guards\.py"):  # noqa: PT031
         for k in range(20):
             agrees(c, X * k)
     agrees(c, X)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..recording import recording as recording_mode
+from ..variable import Variable
 from . import record
 from .kept import PLAIN, Kept, Void
 from .record import Diverged
@@ -66,6 +67,7 @@ class Compiled(Inlined):
         self._codes: dict[Any, Any] = {}  # code that was found to run, with its globals
         self._failures: Counter[str] = Counter()  # lines: how often a recording was made because of a value there
         self._voids: list[str] = []
+        self.linked = False  # whether results are linked to Variables that are passed: such calls are plain ones
         self._strikes = 0
         self._notes: list[str] = []
         self._off = os.environ.get("WENGERT_COMPILE") == "0"
@@ -130,6 +132,8 @@ class Compiled(Inlined):
         current = record._current
         if current is not None and current.thread == threading.get_ident():
             return self.function(*args, **kwargs)
+        if self.linked and (_holds_tracked(args) or _holds_tracked(kwargs)):
+            return self.function(*args, **kwargs)
         with _LOCK:
             self._voids.clear()
             result = self._replayed(mode, args, kwargs)  # another thread may have made the recording
@@ -173,10 +177,10 @@ class Compiled(Inlined):
         self._kept[mode] = [kept, *self._kept[mode]]
         kept.mode, self._front = mode, kept
 
-    def strike(self, why: str, line: str) -> None:
+    def strike(self, why: str, line: str, expected: bool) -> None:
         """A run that was not kept; the next may be."""
         self._notes.append(why)
-        self._strikes += 1
+        self._strikes += not expected
         if self._strikes >= STRIKES:
             self.fall_back(why, line)
 
@@ -190,6 +194,15 @@ class Compiled(Inlined):
     def recordings(self) -> int:
         """How many recordings are kept."""
         return sum(map(len, self._kept.values()))
+
+
+def _holds_tracked(x: Any) -> bool:
+    """Whether there is a tracked Variable in x, a nesting of lists, tuples and dicts."""
+    if isinstance(x, (list, tuple)):
+        return any(map(_holds_tracked, x))
+    if isinstance(x, dict):
+        return any(map(_holds_tracked, x.values()))
+    return isinstance(x, Variable) and x._node is not None
 
 
 def _is_another(slot: Slot) -> bool:
@@ -211,7 +224,8 @@ def compile(function: Callable[..., Any]) -> Compiled:
     Args:
         function: anything that computes with NumPy calls, `wg.grad` and `backward()` inside included.
 
-    A Variable in the result has no graph. `explain()` of the compiled function tells what was recorded;
+    A Variable in the result has no graph; a call whose result is linked to a Variable that was passed, as in
+    `wg.grad(compiled)`, runs plainly. `explain()` of the compiled function tells what was recorded;
     `WENGERT_COMPILE=0` in the environment switches it off.
 
     Raises:

@@ -147,6 +147,7 @@ class Run:
                     soft = f"a {what} that outlives the call is changed in its length or keys"
                 else:
                     kept = self._made(result, changed, look)
+                    soft = "" if kept is not None else "its result is linked to a Variable that was passed"
         except Unknown as error:
             recording.give_up(f"its result, or what it puts into an attribute, holds {error}", home(self.function))
         except RecursionError:
@@ -164,7 +165,7 @@ class Run:
         elif recording.why is not None:
             compiled.fall_back(recording.why, recording.at)
         elif soft:
-            compiled.strike(soft, home(self.function))
+            compiled.strike(soft, home(self.function), compiled.linked)
         return result
 
     def _alone(self, kept: Kept) -> Kept | None:
@@ -187,7 +188,7 @@ class Run:
         return kept
 
     def _made(self, result: Any, changed: list[Slot], look: watch.Watch) -> Kept | None:
-        recording, world = self.recording, self.world
+        compiled, recording, world = self.compiled, self.recording, self.world
         program = recording.program
         names: set[str] = set()
         everything = False
@@ -217,7 +218,8 @@ class Run:
                 raise Unknown("a Variable that becomes part of a graph")
             effects.append((holder, slot.kind, slot.key, recipes.of(value)))
         if any([isinstance(v, Variable) and _reaches(v, objects, self.world) for v in _leaves(result)]):
-            raise Unknown("a Variable that is linked to an argument; return its .data, or compile a function of arrays")
+            compiled.linked = True
+            return None
         made = recipes.of(result)
         # inputs that are written to
         written = [

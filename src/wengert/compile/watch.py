@@ -82,10 +82,10 @@ class _NumPy(ModuleType):
 _numpy = _NumPy("numpy")
 _PATCHES: list[tuple[Any, str, Any]] = [(np.random, "default_rng", _seeded(np.random.default_rng))]
 REPLACED: dict[int, Any] = {id(np): _numpy}  # id of a function or module: what stands for it in a recording
-for _function in [*CREATORS, *DISPATCHED]:
-    REPLACED[id(_function)] = _creator(_function)
-    if getattr(np, _function.__name__, None) is _function:
-        setattr(_numpy, _function.__name__, REPLACED[id(_function)])
+for _made in list[Any](CREATORS | DISPATCHED):
+    REPLACED[id(_made)] = _creator(_made)
+    if getattr(np, _made.__name__, None) is _made:
+        setattr(_numpy, _made.__name__, REPLACED[id(_made)])
 _PATCHES.append((np.lib.stride_tricks, "as_strided", REPLACED[id(np.lib.stride_tricks.as_strided)]))
 for _name in ("sqrt", "exp", "expm1", "log", "log1p", "log2", "log10", "sin", "cos", "tan", "tanh", "pow", "fabs",
               "floor", "ceil", "atan", "atan2", "hypot", "copysign", "degrees", "radians", "sinh", "cosh"):  # fmt: skip

@@ -272,7 +272,7 @@ class World:
                 self._slot(values, "item", name, UNREAD if name in caches else str(name), whole=False)
 
     def _object(self, v: Any) -> None:
-        cls = type(v)
+        cls: Any = type(v)
         if isinstance(v, dict) and not cls.__flags__ & (1 << 9):  # a defaultdict
             self._dict(v)
             return
