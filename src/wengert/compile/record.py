@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import os
 import sys
 import threading
@@ -102,11 +103,15 @@ class Record:
     def running(self) -> Iterator[None]:
         """A context in which calls are recorded."""
         global _current
+        collects = gc.isenabled()
+        gc.disable()  # what finalisers and gc.callbacks do is no part of the run
         _current = self
         try:
             yield
         finally:
             _current = None
+            if collects:
+                gc.enable()
 
     @contextlib.contextmanager
     def silent(self) -> Iterator[None]:

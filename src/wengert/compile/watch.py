@@ -82,9 +82,10 @@ class _NumPy(ModuleType):
 _numpy = _NumPy("numpy")
 _PATCHES: list[tuple[Any, str, Any]] = [(np.random, "default_rng", _seeded(np.random.default_rng))]
 REPLACED: dict[int, Any] = {id(np): _numpy}  # id of a function or module: what stands for it in a recording
-for _made in list[Any](CREATORS | DISPATCHED):
+_made: Any
+for _made in CREATORS | DISPATCHED:
     REPLACED[id(_made)] = _creator(_made)
-    if getattr(np, _made.__name__, None) is _made:
+    if hasattr(np, _made.__name__):
         setattr(_numpy, _made.__name__, REPLACED[id(_made)])
 _PATCHES.append((np.lib.stride_tricks, "as_strided", REPLACED[id(np.lib.stride_tricks.as_strided)]))
 for _name in ("sqrt", "exp", "expm1", "log", "log1p", "log2", "log10", "sin", "cos", "tan", "tanh", "pow", "fabs",
