@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -267,3 +268,53 @@ def test_a_model_that_changes():
         change()
         same(c(x).data, net(x).data)
         same(c(x).data, net(x).data)
+
+
+# ---- what else NumPy code does ---------------------------------------------------------------------------------------
+
+
+@functools.lru_cache
+def _weights(n):
+    return np.arange(n) * 1.5
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.asarray(x, dtype=np.float32) * 2,
+        lambda x: np.array([v * 2 for v in x] + [1.0]),
+        lambda x: sorted(x),
+        lambda x: sum(x) + max(x),
+        lambda x: _weights(7) * x,
+        lambda x: [g(x) for g in [lambda v, k=k: v * k for k in range(3)]],
+        lambda x: np.einsum("i,j->ij", x, x),
+        lambda x: (np.copyto(x, x * 2, where=x > 0.5), x)[1],
+        lambda x: (np.add.at(x, [0, 0, 1], 1.0), x)[1],
+        lambda x: x * np.random.default_rng(3).normal(size=7),
+        lambda x: np.add(x, 1, out=x),
+        lambda x: np.sqrt(np.abs(x), out=np.zeros_like(x), where=x > 0.5),
+        lambda x: x.reshape(7, 1).flat[2],
+        lambda x: (x + 1j * x) * 2j * x[0],
+        lambda x: ((x + 1j * x).real, (x * 1j).imag),
+        lambda x: (x * 10).astype(int) // 3 % 2,
+        lambda x: x[np.argmax(x)] * x,
+        lambda x: (x.T.copy(), np.ascontiguousarray(x[::-1])),
+        lambda x: np.piecewise(x, [x < 0, x >= 0], [lambda v: v * 2, lambda v: v - 1]),
+        lambda x: np.apply_along_axis(lambda v: v / v.sum(), 0, x + 2),
+        lambda x: np.interp(x, [0, 1, 2], [3, 4, 5]),
+        lambda x: x[None] @ x[:, None] + x @ x,
+        lambda x: np.split(x[:6], 3)[1] * 2,
+        lambda x: np.histogram(x, 3),
+        lambda x: np.fft.fft(x),
+        lambda x: np.float32(2) * x.astype("f4") + 1,
+        lambda x: x**0.5 + x**2 + x**-1 + x**3,
+        lambda x: divmod(x, 0.3),
+    ],
+)
+def test_numpy_code(f: Callable[..., Any]):
+    c = wg.compile(f)
+    with np.errstate(all="ignore"):
+        for k in (1.0, 2.0, 3.0):
+            same(c(X * k + 0.1), f(X * k + 0.1))
+    assert c.recordings == 1
+    assert c._why is None

@@ -461,6 +461,23 @@ def test_numpys_errors_have_the_users_line():
     agrees(c, np.eye(3) * 2, np.ones(3))
 
 
+def test_an_exception_that_the_function_catches():
+    def f(x):
+        try:
+            return np.linalg.inv(x)
+        except np.linalg.LinAlgError:
+            return x * 3
+
+    c = wg.compile(f)
+    with pytest.warns(CompileWarning, match="inv\\(\\) raises a LinAlgError"):
+        agrees(c, np.zeros((2, 2)))
+    agrees(c, np.eye(2) * 2)
+    agrees(c, np.zeros((2, 2)))
+    c = wg.compile(f)
+    for x in (np.eye(2) * 2, np.zeros((2, 2)), np.eye(2) * 4):
+        agrees(c, x)
+
+
 def test_an_interrupt_in_the_middle():
     state = {"a": np.ones(3)}
 

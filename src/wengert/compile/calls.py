@@ -51,7 +51,7 @@ class Recording(Record):
     @entry
     def binary(self, ufunc: Any, apply: Any, x: Any, y: Any) -> Any:
         """An operator, which is not always the ufunc of its name."""
-        with self.silent():
+        with self.refusing(apply), self.silent():
             z = apply(self.concrete(x), self.concrete(y))
         if not self.records or not isinstance(z, (ndarray, generic)):
             [self.known(v) for v in (x, y) if type(v) is Traced]  # a complex number of Python's
@@ -93,7 +93,7 @@ class Recording(Record):
 
     def _run(self, function: Any, args: Any, kwargs: Any) -> Any:
         """NumPy's own call."""
-        with self.silent():
+        with self.refusing(function), self.silent():
             z = function(*self.concrete(tuple(args)), **self.concrete(kwargs))
         if self.records:
             self._usual()
@@ -369,8 +369,8 @@ class Recording(Record):
             axes = list(range(x.value.ndim))
             axes = axes[::-1] if name == "T" else [*axes[:-2], axes[-1], axes[-2]]
             return self.viewed(x, z, (Step("transpose", tuple(axes), z.shape, z.dtype),))
-        if name == "flat":
-            return iter(x.reshape(-1))
+        if name == "flat" and x.value.flags.c_contiguous:
+            return x.reshape(-1)
         if not callable(found):
             self.give_up(f"the attribute {name} of an array is read")
             return found

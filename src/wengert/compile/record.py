@@ -122,6 +122,18 @@ class Record:
         finally:
             self.quiet = before
 
+    @contextlib.contextmanager
+    def refusing(self, function: Any) -> Iterator[None]:
+        """A context for a call that may raise: nobody looks again whether it does for other values."""
+        try:
+            yield
+        except Exception as error:
+            if self.open and not self.quiet and not hasattr(error, "__notes__"):
+                self.give_up(
+                    f"{getattr(function, '__name__', 'a call')}() raises a {type(error).__name__} that is caught"
+                )
+            raise
+
     @property
     def records(self) -> bool:
         """Whether a call now belongs to the recording."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import sys
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -207,6 +209,7 @@ class Run:
         guards = Guards(recording, world, read)
         objects = {i: k for k, i in enumerate(guards.objects)}
         recipes = Recipes(recording, world, objects)
+        met = set(recording._adopted)  # in the run; others are results
         effects = []
         for slot in changed:
             holder = Given(objects[id(slot.holder)]) if id(slot.holder) in objects else Constant(slot.holder)
@@ -232,14 +235,17 @@ class Run:
         touched = [t.value for t in recording.inputs if t is not None and t.touched]
         if any([a is not t.value and np.may_share_memory(a, t.value) for t, _ in written for a in touched]):
             raise Unknown("or writes to an array that shares memory with another")
+        del touched
         program.outputs = [*recipes.nodes, *recording.draws]
         constants = {}
         for array, t, was in recording.adopted_arrays():
             if array.tobytes() != was.tobytes():
                 raise Unknown("or reads an array that was changed without NumPy's usual functions")
-            if not _held_elsewhere(array):
+            if not _held_elsewhere(array, 0 if id(array) in met else 2 if array is result else 1):
                 constants[t._node.attributes] = was
-            elif id(t) not in guards.arrays:  # somebody may change it: the same array is read at each call
+            elif not _is_cached(array):
+                raise Unknown("or reads an array by a way that is not seen")
+            elif id(t) not in guards.arrays:  # somebody may write to it: the same array is read at each call
                 guards.arrays[id(t)] = guards.object_name(array)
         program, positions = passes.simplified(program, constants)
         arrays, updated = [], []
@@ -298,14 +304,21 @@ class _Fresh:
         return object()
 
 
-def _held_elsewhere(array: ndarray) -> bool:
-    """Whether somebody beside the recording holds an array that it came upon, or what that is a view of."""
-    held = sys.getrefcount(array) > _RECORDED_REFERENCES
+def _held_elsewhere(array: ndarray, own: int) -> bool:
+    """Whether somebody who may change it holds an array that the recording came upon, or what that is a view of."""
+    held = sys.getrefcount(array) > _RECORDED_REFERENCES + own
     base = array.base
     while base is not None and not held:
         held = not isinstance(base, ndarray) or sys.getrefcount(base) > _BASE_REFERENCES
         base = base.base if isinstance(base, ndarray) else None
     return held
+
+
+def _is_cached(array: ndarray) -> bool:
+    """Whether all others that hold the array are caches of `functools.lru_cache`, which give the same one again."""
+    seen = {type(r) for r in gc.get_referrers(array)}
+    cache = functools._lru_cache_wrapper
+    return array.base is None and cache in seen and seen <= {cache, tuple, Traced, FrameType}
 
 
 _RECORDED_REFERENCES = 6  # the recording's three, the two callers', and the call's own

@@ -143,6 +143,7 @@ _CLOCKS = {
     "_curses", "readline", "_sqlite3", "mmap", "_io",
 }  # fmt: skip
 _SPOKEN = {"print", "input", "open", "breakpoint"}
+_NAMES = {"globals", "eval", "exec", "__import__"}
 _WARNINGS = {"warn", "warn_explicit"}
 _CHANGES = {
     "append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse", "update", "setdefault", "popitem", "add",
@@ -200,6 +201,8 @@ class Watch:
     def _effect(self, frame: FrameType, f: Any) -> str | None:
         name, module, owner = f.__name__, f.__module__, getattr(f, "__self__", None)
         if (module == "builtins" and name in _SPOKEN) or (module == "_warnings" and name in _WARNINGS):
+            return f"{name}() is called"
+        if module == "builtins" and name in _NAMES and not self._ours(frame):
             return f"{name}() is called"
         if module in _CLOCKS:
             return f"{module}.{name}() is called"

@@ -233,8 +233,11 @@ class World:
         if code in self.visited:
             return
         self.visited.add(code)
-        self._names.update(code.co_names)
-        for name in globals_of(code):
+        spoken = names_in(code)  # also what getattr and globals() may be asked for
+        self._names.update(spoken)
+        for name in globals_of(code) | (
+            spoken & names.keys() if {"globals", "getattr"} & set(code.co_names) else set()
+        ):
             if name in names:
                 self._slot(names, "item", name, name, whole=False)
         for constant in code.co_consts:
