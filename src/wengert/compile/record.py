@@ -94,6 +94,7 @@ class Record:
         self.inside = False  # in our own code
         self.open = True
         self._adopted: dict[int, tuple[ndarray, Traced, ndarray]] = {}
+        self.shown: set[int] = set()  # ids of arrays that plain code sees: their whole content is taken for granted
         self._users: dict[Any, bool] = {}  # code: whether it is the user's
         self._constants: set[int] = set()  # nodes that depend on no input
 

@@ -6,6 +6,7 @@ import functools
 import gc
 import os
 import sys
+from collections import Counter
 from types import FrameType
 from typing import Any
 
@@ -238,10 +239,13 @@ class Run:
         del touched
         program.outputs = [*recipes.nodes, *recording.draws]
         constants = {}
+        views = Counter([id(array.base) for array, _, _ in recording.adopted_arrays()])
         for array, t, was in recording.adopted_arrays():
             if array.tobytes() != was.tobytes():
                 raise Unknown("or reads an array that was changed without NumPy's usual functions")
-            if not _held_elsewhere(array, 0 if id(array) in met else 2 if array is result else 1):
+            own = 0 if id(array) in met else 2 if array is result else 1
+            shown = id(array.base) in recording.shown
+            if shown or not _held_elsewhere(array, own, views):
                 constants[t._node.attributes] = was
             elif not _is_cached(array):
                 raise Unknown("or reads an array by a way that is not seen")
@@ -304,12 +308,12 @@ class _Fresh:
         return object()
 
 
-def _held_elsewhere(array: ndarray, own: int) -> bool:
+def _held_elsewhere(array: ndarray, own: int, views: Counter[int]) -> bool:
     """Whether somebody who may change it holds an array that the recording came upon, or what that is a view of."""
     held = sys.getrefcount(array) > _RECORDED_REFERENCES + own
     base = array.base
     while base is not None and not held:
-        held = not isinstance(base, ndarray) or sys.getrefcount(base) > _BASE_REFERENCES
+        held = not isinstance(base, ndarray) or sys.getrefcount(base) > _BASE_REFERENCES + views[id(base)]
         base = base.base if isinstance(base, ndarray) else None
     return held
 
@@ -322,7 +326,7 @@ def _is_cached(array: ndarray) -> bool:
 
 
 _RECORDED_REFERENCES = 6  # the recording's three, the two callers', and the call's own
-_BASE_REFERENCES = 3
+_BASE_REFERENCES = 2  # beside its views': a name, and the call's own
 
 
 def _nothing() -> None:

@@ -252,6 +252,7 @@ class Traced:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
         value = self.recording.known(self)
         if type(value) is ndarray:
+            self.recording.shown.add(id(value))
             value = value.view()
             value.setflags(write=False)
         return _as_array(value, dtype=dtype, copy=copy)

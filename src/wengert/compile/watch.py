@@ -104,7 +104,9 @@ def _own_uses(modules: int) -> list[tuple[dict[str, Any], str]]:
 @contextlib.contextmanager
 def patched() -> Iterator[None]:
     """A context in which these functions know of the recording; in other threads they do what they always do."""
-    uses = [(names, name, names[name]) for names, name in _own_uses(len(sys.modules))]
+    uses = [
+        (names, name, names[name]) for names, name in _own_uses(len(sys.modules)) if id(names.get(name)) in REPLACED
+    ]
     before = [(module, name, getattr(module, name)) for module, name, _ in _PATCHES]
     try:
         for names, name, value in uses:
@@ -190,7 +192,8 @@ class Watch:
     def _see(self, frame: FrameType, event: str, arg: Any) -> None:
         if event == "call":
             code = frame.f_code
-            if code.co_filename[:1] != "<" or not _is_generated(frame.f_globals):
+            generated = code.co_filename[:1] == "<" and _is_generated(frame.f_globals)
+            if code not in self.codes and not generated and not _is_importing(frame):
                 self.codes[code] = frame.f_globals
         elif event == "c_call" and self.recording.why is None:
             why = self._effect(frame, arg)
