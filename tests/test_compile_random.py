@@ -20,7 +20,7 @@ UNARY = [np.tanh, np.negative, np.sin, np.square, np.abs, lambda x: x * 2.5, lam
 SHAPING = [lambda x: x.T, lambda x: x.reshape(-1), lambda x: x[..., ::-1], lambda x: x[:1], lambda x: x[None],
            lambda x: np.concatenate([x, x], 0), lambda x: np.stack([x, x * 2], -1), lambda x: np.swapaxes(x, 0, -1),
            lambda x: x[1:] if len(x) > 1 else x, lambda x: np.broadcast_to(x, (2, *x.shape)), np.cumsum,
-           lambda x: np.sort(x, -1), lambda x: x.ravel()[:3], lambda x: x[np.array([0, 0])],
+           lambda x: np.sort(x, -1), lambda x: x.ravel()[:3], lambda x: x[np.array([0, 0])] if len(x) else x,
            lambda x: np.squeeze(x) if np.squeeze(x).ndim else x, lambda x: np.expand_dims(x, -1)]  # fmt: skip
 REDUCTIONS = [lambda x, k: x.sum(k, keepdims=True), lambda x, k: x.mean(k, keepdims=True),
               lambda x, k: np.max(x, k, keepdims=True), lambda x, k: np.var(x, axis=k, keepdims=True),

@@ -74,6 +74,18 @@ def entry(method: Any) -> Any:
     return entered
 
 
+_SHAPES = ("broadcast", "shape", "dimension", "axis", "axes", "mismatch in its core")
+
+
+def _by_shape(error: Exception) -> bool:
+    """Whether shapes and dtypes alone lead to an error: they are guarded."""
+    if isinstance(error, np.linalg.LinAlgError):
+        return False
+    return isinstance(error, (TypeError, np.exceptions.AxisError)) or (
+        isinstance(error, ValueError) and any([word in str(error) for word in _SHAPES])
+    )
+
+
 class Record:
     """What one run leaves."""
 
@@ -129,7 +141,7 @@ class Record:
         try:
             yield
         except Exception as error:
-            if self.open and not self.quiet and not hasattr(error, "__notes__"):
+            if self.open and not self.quiet and not _by_shape(error):
                 self.give_up(
                     f"{getattr(function, '__name__', 'a call')}() raises a {type(error).__name__} that is caught"
                 )

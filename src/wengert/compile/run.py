@@ -243,9 +243,9 @@ class Run:
         for array, t, was in recording.adopted_arrays():
             if array.tobytes() != was.tobytes():
                 raise Unknown("or reads an array that was changed without NumPy's usual functions")
-            own = 0 if id(array) in met else 2 if array is result else 1
+            held = 0 if id(array) in met else 2 if array is result else 1
             shown = id(array.base) in recording.shown
-            if shown or not _held_elsewhere(array, own, views):
+            if shown or not _held_elsewhere(array, held, views):
                 constants[t._node.attributes] = was
             elif not _is_cached(array):
                 raise Unknown("or reads an array by a way that is not seen")
@@ -334,7 +334,11 @@ def _nothing() -> None:
 
 
 def _native(program: Program) -> Any:
-    """Native code for the program; None where there is none."""
+    """Native code for the program, `run(arrays) -> (outputs, updates, checks)`; None where there is none.
+
+    What it has to keep to: nodes that are calls run in order, once each; their exceptions pass; arrays that it gives
+    are nobody else's, also those of updates, which are written to their inputs only after the checks have held.
+    """
     try:
         from .native import build  # type: ignore[import-not-found]
     except ImportError:
