@@ -163,6 +163,7 @@ from .variable import Variable as Variable
 
 if TYPE_CHECKING:  # imported when first used
     from . import (
+        compile as compile,
         data as data,
         fft as fft,
         implicit as implicit,
@@ -222,7 +223,10 @@ amax, amin, permute_dims, concat = max, min, transpose, concatenate
 
 __version__ = "0.1.0"
 
-_NAMESPACES = ("data", "fft", "implicit", "linalg", "nn", "optim", "polynomial", "random", "scipy", "train", "tree")
+_NAMESPACES = (
+    *("compile", "data", "fft", "implicit", "linalg", "nn"),
+    *("optim", "polynomial", "random", "scipy", "train", "tree"),
+)
 _LATER = {  # module: what is taken from it when first asked for
     "batching.vmap": ("vmap",),
     "recompute": ("checkpoint",),

@@ -28,7 +28,7 @@ from .function import Pick, give
 from .operation import Binary, General, Linear, Rule, Several, Unary, unbroadcast
 from .recording import recording
 from .saved import watch
-from .variable import Result, Variable, as_data, describe, is_inexact, tick, wrap
+from .variable import Result, Variable, as_data, describe, is_inexact, stands_for_ndarray, tick, wrap
 from .views import share_memory, view_of
 
 UFUNCS: dict[Any, Any] = {}  # what NumPy's ufuncs become on Variables
@@ -90,7 +90,9 @@ def own(n: Any, a: Any) -> Any:
 
 def private(n: Any, a: Any, p: Any) -> Any:
     """What node n saves for the value a of node p (None for a constant)."""
-    if type(a) is not ndarray or (p is not None and a.base is None and not p.leaf):
+    if type(a) is not ndarray and not stands_for_ndarray(a):
+        return a
+    if p is not None and a.base is None and not p.leaf:
         return a
     return own(n, a)
 
@@ -107,7 +109,7 @@ def own_arguments(values: Any, name: str) -> Any:
 
 
 def _own_argument(v: Any, name: str, which: str) -> Any:
-    if type(v) is ndarray:
+    if type(v) is ndarray or stands_for_ndarray(v):
         return v.copy()
     if isinstance(v, Variable):
         if v._node is not None:
@@ -233,7 +235,7 @@ def _binary(function: Any, rule_x: Rule, rule_y: Rule, name: str, call: Any, hol
         elif type_y is Result or isinstance(y, Variable):
             a, p = x if type_x in _constants else constant(x, op, 1), None
             b, q = y._array, y._node
-            if type_x is complex and type(b) is np.float64:
+            if type_x is complex and isinstance(b, np.float64):
                 b = np.asarray(b)  # NumPy's float64 is a float to Python's complex, which would compute without NumPy
         else:
             return call(x, y)
@@ -501,7 +503,8 @@ def constant(value: Any, op: Any, position: int) -> Any:
     """An operand that is no Variable, as an array."""
     if type(value) in _constants or isinstance(value, (float, int, complex, generic)):
         return value
-    return as_data(value, f"{op.__name__}: argument {position}")
+    data = as_data(value, f"{op.__name__}: argument {position}")
+    return data.copy() if stands_for_ndarray(data) else data
 
 
 def explained(error: Exception, op: Any, xs: tuple[Any, ...]) -> Exception:

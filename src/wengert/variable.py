@@ -549,12 +549,19 @@ def as_data(data: Any, what: str = "data") -> Any:
     return array
 
 
+def stands_for_ndarray(x: Any) -> bool:
+    """Whether x says that it is an ndarray, is none, and speaks NumPy's protocols: what is recorded to be compiled."""
+    return isinstance(x, ndarray) and not issubclass(type(x), ndarray)
+
+
 def _as_ndarray(data: Any, what: str) -> ndarray:
     """The array of a subclass (a memmap, a record array), if its operators are those of ndarray.
 
     One that sees NumPy's calls itself stays what it is: it speaks NumPy's protocols.
     """
     cls = type(data)
+    if stands_for_ndarray(data):
+        return data
     if cls.__mul__ is not ndarray.__mul__:
         raise TypeError(
             f"{what} is a {cls.__module__}.{cls.__name__}, whose operators are not those of an ndarray: pass "

@@ -13,7 +13,7 @@ from numpy import ndarray
 
 from .batching.array import memory
 from .recording import Mode
-from .variable import Variable
+from .variable import Variable, stands_for_ndarray
 
 _new = Variable.__new__
 _MOST_STEPS = 8
@@ -87,6 +87,8 @@ def written(x: Variable) -> None:
 def share_memory(z: Any, a: Any) -> bool:
     """Whether NumPy's result z is a view of a."""
     z, a = memory(z), memory(a)
+    if type(z) is not ndarray and stands_for_ndarray(z):
+        return z.shares(a)
     if type(z) is not ndarray or z.base is None or type(a) is not ndarray:
         return False
     if isinstance(z.base, ndarray):

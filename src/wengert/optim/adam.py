@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from .optimizer import Optimizer
+from .optimizer import Optimizer, as_factor
 
 
 class Adam(Optimizer):
@@ -137,7 +137,7 @@ class NAdam(Optimizer):
         state["mu_product"] *= self._mu(state["step"], options)
 
     def _mu(self, t: int, options: dict[str, Any]) -> float:
-        return float(options["betas"][0] * (1 - 0.5 * 0.96 ** (t * options["momentum_decay"])))
+        return options["betas"][0] * (1 - 0.5 * 0.96 ** (t * options["momentum_decay"]))  # type: ignore[no-any-return]
 
     def apply(self, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any], scratch: Any) -> None:
         m, v, t, (b1, b2), (u, w) = state["m"], state["v"], state["step"], options["betas"], scratch
@@ -245,8 +245,8 @@ class LAMB(Optimizer):
         r /= 1 - b1**t
         np.multiply(p, options["weight_decay"], out=u)
         r += u
-        lengths = [math.sqrt(float(np.sum(np.square(x, out=u), dtype=np.float64))) for x in (p, r)]
-        r *= options["lr"] * (lengths[0] / lengths[1] if all(lengths) else 1.0)
+        lengths = [np.sqrt(np.sum(np.square(x, out=u), dtype=np.float64)) for x in (p, r)]
+        r *= as_factor(options["lr"] * (lengths[0] / lengths[1] if all(lengths) else 1.0), r)
         p -= r
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from .optimizer import BLOCK, gradients
+from .optimizer import BLOCK, as_factor, gradients
 
 
 def clip_grad_norm(params: Any, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = True) -> float:
@@ -36,15 +35,15 @@ def clip_grad_norm(params: Any, max_norm: float, norm_type: float = 2.0, error_i
     if not norm_type > 0:
         raise ValueError(f"clip_grad_norm: norm_type must be positive, got {norm_type!r}")
     grads = gradients(params)
-    norm = float(np.linalg.norm([_norm(g, norm_type) for g in grads], norm_type)) if grads else 0.0
-    if error_if_nonfinite and not math.isfinite(norm):
+    norm = _number(np.linalg.norm(np.array([_norm(g, norm_type) for g in grads]), norm_type)) if grads else 0.0
+    if error_if_nonfinite and not np.isfinite(norm):
         bad = next((i for i, g in enumerate(grads) if not np.all(np.isfinite(g))), None)
         where = "" if bad is None else f"; the first such gradient has shape {grads[bad].shape}"
         raise ValueError(f"clip_grad_norm: the norm of the gradients is {norm}{where}")
     factor = max_norm / (norm + 1e-6)
     if not factor >= 1.0:
         for g in grads:
-            g *= factor
+            g *= as_factor(factor, g)
     return norm
 
 
@@ -74,7 +73,12 @@ def _norm(g: Any, order: float) -> float:
     for i in range(0, len(g) if g.ndim else 1, per_block):
         block = np.abs(g[i : i + per_block] if g.ndim else g).astype(np.float64, copy=False)
         parts.append(np.linalg.norm(block.reshape(-1), order) if block.size else 0.0)
-    return float(np.linalg.norm(parts, order)) if parts else 0.0
+    return _number(np.linalg.norm(np.array(parts), order)) if parts else 0.0
+
+
+def _number(x: Any) -> Any:
+    """A NumPy scalar as Python's float; one that is recorded as it is."""
+    return float(x) if type(x) is np.float64 else x
 
 
 def _bound(what: str, value: float) -> None:

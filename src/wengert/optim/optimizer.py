@@ -35,6 +35,7 @@ class Slot:
     """One parameter in an optimiser: its Variable, its state, and its array cut into blocks."""
 
     __slots__ = ("array", "blocks", "decays", "frozen", "name", "state", "variable")
+    _caches = ("blocks",)  # made from `array` and `state`
 
     def __init__(self, variable: Variable, name: str, decays: bool) -> None:
         self.variable, self.name, self.decays = variable, name, decays
@@ -76,6 +77,7 @@ class Optimizer:
         Variable([0.5, 1. ])
     """
 
+    _caches = ("_scratch",)
     decoupled = False  # whether weights decay by themselves, not through the gradient
     own_decay = False  # whether `apply` sees to weight decay
     elementwise = True  # whether `apply` may be called on one block after the other
@@ -235,7 +237,11 @@ class Optimizer:
             g = real_pairs(g)
         state, decay = slot.state, options.get("weight_decay", 0.0)
         self.begin(state, options)
-        for rows, p, arrays, (decayed, *scratch) in slot.blocks:
+        blocks = slot.blocks
+        if type(slot.array) is not ndarray:  # being recorded: whole, and with scratch that does not outlive the step
+            p = real_pairs(slot.array) if slot.array.dtype.kind == "c" else slot.array
+            blocks = [(None, p, {}, tuple([np.empty_like(p) for _ in range(SCRATCH)]))]
+        for rows, p, arrays, (decayed, *scratch) in blocks:
             gradient = g if rows is None else g[rows]
             if decay and not self.own_decay:
                 if self.decoupled:
@@ -359,6 +365,11 @@ class Optimizer:
 def _range(low: float, high: float) -> str:
     upper = "" if high == math.inf else f", less than {high:g}" if high == 1.0 and low == 0.0 else f", at most {high:g}"
     return ("any number" if low == -math.inf else f"at least {low:g}") + upper
+
+
+def as_factor(factor: Any, x: Any) -> Any:
+    """What multiplies x as a Python number of this value does: in x's precision."""
+    return factor.astype(x.real.dtype) if isinstance(factor, np.generic) else factor
 
 
 def real_pairs(a: ndarray) -> Any:
