@@ -40,7 +40,7 @@ def _summary(kept: Any) -> str:
     parts = [
         _count(len(program.nodes), "node"),
         f"{sum([n.size * n.dtype.itemsize for n in program.nodes]):,} bytes of values",
-        "native code" if kept.native else "replayed through NumPy",
+        _code(kept.native),
         f"used {_count(kept.calls, 'time')}",
     ]
     if calls:
@@ -52,6 +52,18 @@ def _summary(kept: Any) -> str:
     if program.checks:
         parts.append(f"{_count(len(program.checks), 'value')} looked at")
     return ", ".join(parts)
+
+
+def _code(native: Any) -> str:
+    if native is None:
+        return "replayed through NumPy"
+    plan = native.plan
+    loops = sum([len(segment) for segment in plan.segments])
+    text = f"native code: {_count(loops, 'step')}, {plan.arena.size:,} bytes of memory"
+    if plan.between:
+        names = ", ".join(dict.fromkeys([n.title for n in plan.between]))
+        text += f", {_count(len(plan.between), 'node')} by NumPy ({names})"
+    return text
 
 
 def _list(program: Program) -> list[str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
 from .program import Place, Program
+from .replay import Replay
 from .results import Values
 from .world import Slot, write
 
@@ -20,8 +22,7 @@ class Kept:
         self.guard: Callable[[Any, Any], Any] = parts["guard"]
         self.failures: list[tuple[Any, str]] = parts["failures"]
         self.program: Program = parts["program"]
-        self.runner: Any = parts["runner"]
-        self.native: bool = parts["native"]
+        self.native: Any = parts["native"]  # what runs the program; None: NumPy does
         self.result: Any = parts["result"]
         self.effects: list[tuple[Any, Any, str, Any]] = parts["effects"]  # recipe of the holder, kind, key, recipe
         self.host: list[tuple[Any, Any]] = parts["host"]
@@ -38,22 +39,34 @@ class Kept:
     def replay(self, found: tuple[Any, ...]) -> Any:
         """The result; a `Void`, before anything is changed, if a check fails."""
         if not self.generators:
-            return self._replay(found)
+            return self._replay(found, ())
         states = [g.bit_generator.state for g in self.generators]
         result: Any = PLAIN
         try:
-            result = self._replay(found)
+            result = self._replay(found, states)
         finally:
             if result.__class__ is Void:
-                for g, state in zip(self.generators, states, strict=True):
-                    g.bit_generator.state = state
+                self._draw_again(states)
         return result
 
-    def _replay(self, found: tuple[Any, ...]) -> Any:
+    def _draw_again(self, states: Sequence[Any]) -> None:
+        for g, state in zip(self.generators, states, strict=True):
+            g.bit_generator.state = state
+
+    @cached_property
+    def through_numpy(self) -> Replay:
+        """The program as NumPy runs it: where there is no native code, or it met what it is not made for."""
+        return Replay(self.program)
+
+    def _replay(self, found: tuple[Any, ...], states: Sequence[Any]) -> Any:
         arrays, kept, read, places = found
         if self.simple:
             self.calls += 1
-            return self.result.make(Values(self.runner.run(arrays)[0], kept, places, read))
+            outputs = self.native and self.native.run(arrays)
+            if outputs is None:
+                self._draw_again(states)
+                outputs = self.through_numpy.run(arrays)[0]
+            return self.result.make(Values(outputs, kept, places, read))
         numbers: list[Any] = []
         if self.host:
             given = iter(read)
@@ -70,12 +83,15 @@ class Kept:
                 arrays[position] = np.asarray(numbers[k])
         if self.updated and not _apart(arrays, self.updated):
             return PLAIN
-        outputs, updates, checks = self.runner.run(arrays)
-        for value, expected, c in zip(checks, self.checks, self.program.checks, strict=True):
-            if not expected(value):
-                return Void(c.line)
-        for u, value in zip(self.program.updates, updates, strict=True):
-            arrays[u.input.attributes][...] = value
+        outputs = self.native and self.native.run(arrays)
+        if outputs is None:  # NumPy tells which check it was
+            self._draw_again(states)
+            outputs, updates, checks = self.through_numpy.run(arrays)
+            for value, expected, c in zip(checks, self.checks, self.program.checks, strict=True):
+                if not expected(value):
+                    return Void(c.line)
+            for u, value in zip(self.program.updates, updates, strict=True):
+                arrays[u.input.attributes][...] = value
         values = Values(outputs, kept, places, numbers)
         if self.effects:
             made = [(holder.make(values), kind, key, recipe.make(values)) for holder, kind, key, recipe in self.effects]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from . import machine, runtime
 from .picks import inner
 from .planning import Place, Plan, Word
 from .program import Call, Node, Program, evaluate
+from .replay import quiet
 from .views import View, contiguous, dense
 
 RELEASED = 100_000  # the work from which on other threads of Python may run meanwhile
@@ -33,6 +35,13 @@ def build(program: Program, threads: int = 1, target: Any = None) -> Native | No
     if any([node.dtype.hasobject or not node.dtype.isnative for node in program.nodes]) or sys.maxsize < 1 << 32:
         return None
     return Native(program, threads, target or machine.host())
+
+
+def usual_threads() -> int:
+    """As many as there are processors for this process; fewer, where OMP_NUM_THREADS says so."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return min(count, int(limit)) if limit.isdecimal() and int(limit) else count
 
 
 class Native:
@@ -153,10 +162,11 @@ class Frame:
         """What comes after the first table: nodes that NumPy evaluates, and the tables after them."""
         values: dict[int, Any] = {}
         places = {"input": arrays, "output": outputs, "object": values}
-        for evaluated, more in zip(self.between, self.more, strict=True):
-            evaluated(places)
-            if not more():
-                return False
+        with quiet():  # what is invalid was said when it was recorded
+            for evaluated, more in zip(self.between, self.more, strict=True):
+                evaluated(places)
+                if not more():
+                    return False
         return True
 
     def _evaluated(self, node: Node) -> Callable[[dict[str, Any]], None]:

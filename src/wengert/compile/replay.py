@@ -17,15 +17,22 @@ from .program import Node, Program, region, value_of
 try:  # what np.errstate does, in a fifth of the time
     from numpy._core.umath import _extobj_contextvar, _make_extobj  # type: ignore[attr-defined]
 
-    _QUIET, _set, _reset = _make_extobj(all="ignore"), _extobj_contextvar.set, _extobj_contextvar.reset
+    _QUIET = _make_extobj(all="ignore")
+
+    class quiet:
+        """A context without warnings of invalid values."""
+
+        def __enter__(self) -> None:
+            self._token = _extobj_contextvar.set(_QUIET)
+
+        def __exit__(self, *exc: object) -> None:
+            _extobj_contextvar.reset(self._token)
+
 except ImportError:  # another version of NumPy
-    _QUIET = {"all": "ignore"}  # type: ignore[assignment]
 
-    def _set(state: Any) -> Any:
-        return np.seterr(**state)
-
-    def _reset(before: Any) -> None:
-        np.seterr(**before)
+    def quiet() -> Any:  # type: ignore[no-redef]
+        """A context without warnings of invalid values."""
+        return np.errstate(all="ignore")
 
 
 _VIEWS = {"reshape", "transpose", "slice", "broadcast"}
@@ -51,11 +58,10 @@ class Replay:
             buffers = pool.pop()
         except IndexError:
             buffers = [np.empty(n, np.uint8) for n in self._sizes]
-        before = _set(_QUIET)  # what is invalid was said when it was recorded
         try:
-            return self._function(arrays, buffers)  # type: ignore[no-any-return]
+            with quiet():  # what is invalid was said when it was recorded
+                return self._function(arrays, buffers)  # type: ignore[no-any-return]
         finally:
-            _reset(before)
             pool.append(buffers)
 
     # ---- who shares whose memory --------------------------------------------------------------------------------

@@ -21,7 +21,6 @@ from .guards import Guards, Names
 from .kept import Kept
 from .program import Place, Program, Update
 from .record import Host
-from .replay import Replay
 from .results import Constant, Given, Recipes, Replayed, Unknown, Values, plain
 from .traced import Traced
 from .world import _MISSING, Linked, Slot, Unsupported, World, names_in
@@ -274,13 +273,11 @@ class Run:
             raise Unknown("or reads a number by a way that could not be found")
         reads = [guards.numbers[h.args[0]] for h in host if h.function == "read"]
         guard = guards.made(arrays, kept_names, reads, list(guards.objects.values()) if objects else [])
-        native = _native(program)
         return Kept(
             guard=guard,
             failures=guards.failures,
             program=program,
-            runner=native or Replay(program),
-            native=native is not None,
+            native=_native(program),
             result=made,
             effects=effects,
             host=[tuple(h) for h in host],
@@ -334,16 +331,15 @@ def _nothing() -> None:
 
 
 def _native(program: Program) -> Any:
-    """Native code for the program, `run(arrays) -> (outputs, updates, checks)`; None where there is none.
+    """Native code for the program; None without llvmlite, or where there is none for it.
 
-    What it has to keep to: nodes that are calls run in order, once each; their exceptions pass; arrays that it gives
-    are nobody else's, also those of updates, which are written to their inputs only after the checks have held.
+    Calls of functions run in order, once each, and their exceptions pass.
     """
     try:
-        from .native import build  # type: ignore[import-not-found]
+        from . import native
     except ImportError:
         return None
-    return build(program)
+    return native.build(program, native.usual_threads())
 
 
 def _state(g: Any) -> Any:

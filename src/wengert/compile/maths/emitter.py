@@ -335,7 +335,9 @@ class Emitter:
         text.open(head)
         index, now = text.assign(""), [self.line(v.kind, "") for v in values]
         place = len(text.lines) - 1 - len(values)
-        bit = mask.name if self.width == 1 else text.assign(f"extractelement {self.type(MASK)} {mask.name}, i32 {index}")
+        bit = (
+            mask.name if self.width == 1 else text.assign(f"extractelement {self.type(MASK)} {mask.name}, i32 {index}")
+        )
         text.branch(bit, lane, after)
         text.open(lane)
         if self.width > 1:

@@ -7,6 +7,7 @@ fdlibm's e_asin.c and e_acos.c (Sun Microsystems 1993).
 
 from __future__ import annotations
 
+import itertools
 import math
 from functools import cache
 
@@ -77,7 +78,7 @@ def reduction(fused: bool) -> set[str]:
         pointer = do(f"getelementptr [{len(INVERSE_PI)} x i64], ptr @wg_inverse_pi, i64 0, i64 {index.name}")
         words.append(do(f"load i64, ptr {pointer}"))
     shift = (place & 63).name
-    a, b, c = [do(f"call i64 @llvm.fshl.i64(i64 {v}, i64 {w}, i64 {shift})") for v, w in zip(words, words[1:])]
+    a, b, c = [do(f"call i64 @llvm.fshl.i64(i64 {v}, i64 {w}, i64 {shift})") for v, w in itertools.pairwise(words)]
     b, c, wide_m = [do(f"zext i64 {v} to i128") for v in (b, c, m.name)]
     low = do(f"mul i128 {wide_m}, {c}")
     low = do(f"lshr i128 {low}, 64")
