@@ -1,0 +1,809 @@
+"""Convolutions over one to three axes, and their two transposes, as native code: for any stride, dilation, padding and
+groups. What they compute is said in `wengert.nn.convolve`, whose signatures the functions at the end have.
+
+All three are the microkernel, which multiplies elements of a padded image (in every lane; so it may lie as it likes)
+with vectors over channels:
+
+    forward    z[place, o...]  += x[c, place * stride + tap * dilation]  w[c, tap, o...]
+    to input   the same, of g, with the kernel turned around; with a stride, once for each remainder of the places
+    to kernel  w[(c, tap), o...] += x[c, place * stride + tap * dilation]  g[place, o...]
+
+Arrays are (batch, channels, *places) outside; the kernel is repacked, and what has channels last, z above and g below,
+is transposed in the cache, image by image. Sums have at most `CHAIN` terms before they are added to others'. Images are
+independent; the gradient to the kernel has a copy for each of at most `PARTS` runs of images, which are added in their
+order. So nothing depends on the number of threads.
+
+A kernel is `name(arguments, lo, hi, thread)`: the indices lo ... hi - 1 of its steps, with scratch memory that belongs
+to the thread.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import math
+import threading
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy import ndarray
+
+from wengert.compile import machine as machines
+from wengert.compile.microkernel import Tile, Writer, best_tile, fits, registers, step_cost
+
+CHAIN = 512  # the most products that are added up plainly
+PIXELS = 256  # places of a block of the gradient to a kernel
+PARTS = 16
+UNROLLED = 12  # taps that are written out
+Triple = tuple[int, ...]
+
+
+class Step(NamedTuple):
+    """A kernel of a table: its function, the names of the arrays it is given, and how many indices it has."""
+
+    name: str
+    text: str
+    declared: tuple[str, ...]
+    arguments: tuple[str, ...]
+    end: int
+
+
+class Emitted(NamedTuple):
+    """Kernels to be run one after the other, and the bytes of buffers they need; of "scratch", each thread."""
+
+    steps: tuple[Step, ...]
+    buffers: dict[str, int]
+
+
+# ---- what is summed --------------------------------------------------------------------------------------------
+
+
+class Phase(NamedTuple):
+    """Places of one axis that are alike: first + member + apart * m for m < count, and what they read."""
+
+    first: int
+    count: int
+    offsets: tuple[int, ...]  # of the taps, in the padded source
+    taps: tuple[tuple[int, ...], ...]  # for each member, their indices in the kernel
+
+    @property
+    def members(self) -> int:
+        return len(self.taps)
+
+
+class Plan(NamedTuple):
+    """A sum over channels and taps of a padded source times a kernel, in each group of channels."""
+
+    batch: int
+    groups: int
+    inputs: int  # channels of a group
+    outputs: int
+    source: Triple  # places
+    before: Triple  # zeros before each axis
+    padded: Triple
+    places: Triple  # of the result
+    step: Triple  # in the source
+    apart: Triple  # in the result
+    phases: tuple[tuple[Phase, ...], ...]  # of each axis
+    kernel: Triple
+    turned: bool  # whether the kernel's first axis is that of the inputs
+
+    @property
+    def direct(self) -> bool:
+        """Whether the source needs no padding."""
+        return self.padded == self.source
+
+    @property
+    def classes(self) -> list[tuple[Phase, ...]]:
+        """The phases of all axes together, but those without a place."""
+        return list(itertools.product(*self.phases))
+
+
+def _three(sizes: Sequence[int], one: int = 1) -> Triple:
+    return (one,) * (3 - len(sizes)) + tuple(sizes)
+
+
+def plan_forward(x: Sequence[int], w: Sequence[int], geometry: Any) -> Plan:
+    """The plan of a convolution of arrays of these shapes."""
+    g, kernel, source = geometry.groups, _three(w[2:]), _three(x[2:])
+    padding = ((0, 0),) * (5 - len(x)) + tuple(geometry.padding)
+    padded = tuple([n + a + b for n, (a, b) in zip(source, padding, strict=True)])
+    places = _three(geometry.outputs(x[2:], w[2:]))
+    dilation = _three(geometry.dilation)
+    phases = tuple([
+        (Phase(0, n, tuple([k * d for k in range(size)]), (tuple(range(size)),)),)
+        for n, size, d in zip(places, kernel, dilation, strict=True)
+    ])  # fmt: skip
+    before = tuple([a for a, _ in padding])
+    return Plan(x[0], g, w[1], w[0] // g, source, before, padded, places, _three(geometry.stride), (1, 1, 1),
+                phases, kernel, False)  # fmt: skip
+
+
+def plan_to_input(z: Sequence[int], w: Sequence[int], places: Sequence[int], geometry: Any) -> Plan:
+    """The plan of what flows back to an input with these places."""
+    g, kernel, source, target = geometry.groups, _three(w[2:]), _three(z[2:]), _three(places)
+    padding = ((0, 0),) * (5 - len(z)) + tuple(geometry.padding)
+    rows = zip(kernel, target, padding, _three(geometry.stride), _three(geometry.dilation), strict=True)
+    axes = [_phases(k, n, a, s, d) for k, n, (a, _), s, d in rows]
+    low = [min([0, *[at for p in axis for at in p.offsets]]) for axis in axes]
+    high = [max([n, *[p.count + at for p in axis for at in p.offsets]]) for axis, n in zip(axes, source, strict=True)]
+    phases = tuple([
+        tuple([p._replace(offsets=tuple([at - a for at in p.offsets])) for p in axis])
+        for axis, a in zip(axes, low, strict=True)
+    ])  # fmt: skip
+    padded = tuple([b - a for a, b in zip(low, high, strict=True)])
+    before = tuple([-a for a in low])
+    return Plan(z[0], g, w[0] // g, w[1], source, before, padded, target, (1, 1, 1), _three(geometry.stride),
+                phases, kernel, True)  # fmt: skip
+
+
+def _phases(kernel: int, places: int, before: int, stride: int, dilation: int) -> list[Phase]:
+    """Of the input's places, those with the same remainder by the stride; neighbours that are alike are one phase."""
+    found: list[Phase] = []
+    for first in range(min(stride, places)):
+        taps = tuple([k for k in range(kernel) if (first + before - k * dilation) % stride == 0])
+        offsets = tuple([(first + before - k * dilation) // stride for k in taps])
+        phase = Phase(first, -(-(places - first) // stride), offsets, (taps,))
+        last = found[-1] if found else None
+        if last and (last.count, last.offsets) == (phase.count, offsets):
+            found[-1] = last._replace(taps=(*last.taps, taps))
+        else:
+            found.append(phase)
+    return found
+
+
+# ---- forward and to input --------------------------------------------------------------------------------------
+
+
+class _Summing:
+    """The two kernels of a plan: one packs the weights, the other sums."""
+
+    def __init__(self, plan: Plan, dtype: Any, machine: Any, bias: bool = False, relu: bool = False) -> None:
+        self.plan, self.dtype, self.machine, self.bias, self.relu = plan, np.dtype(dtype), machine, bias, relu
+        width = Writer(dtype, machine).width
+        count = -(-plan.outputs // width)
+        biggest = max(plan.classes, key=lambda c: math.prod([p.count for p in c]))
+        self.vectors = best_tile(_plane(biggest), count, machine).vectors
+        self.block = self.vectors * width  # channels of a block
+        self.blocks = -(-plan.outputs // self.block)
+        self.volume = math.prod(plan.padded)
+        self.split = plan.batch * plan.groups < 8  # then blocks of channels are steps of their own
+        self.starts: dict[tuple[int, ...], int] = {}  # where the weights of each phase begin, by its first places
+        size = 0
+        for phases in plan.classes:
+            self.starts[tuple([p.first for p in phases])] = size
+            size += math.prod([p.members for p in phases]) * self._weights(phases) * self.blocks
+        self.packed = size  # of a group
+
+    def _weights(self, phases: Sequence[Phase]) -> int:
+        """Elements of a block of a phase's weights."""
+        return self.plan.inputs * math.prod([len(p.offsets) for p in phases]) * self.block
+
+    def _start(self, w: Writer, number: Any) -> Any:
+        """The first channel of a block."""
+        if self.plan.outputs < self.block:
+            return 0
+        return w.least(w.mul(number, self.block), self.plan.outputs - self.block)
+
+    def emitted(self, name: str) -> Emitted:
+        plan, size = self.plan, self.dtype.itemsize
+        padded = 0 if plan.direct else plan.inputs * self.volume
+        scratch = _aligned(padded * size) + _aligned(math.prod(plan.places) * self.block * size)
+        steps = (self._pack(f"{name}_pack"), self._sum(name, _aligned(padded * size), scratch))
+        return Emitted(steps, {"packed": plan.groups * self.packed * size, "scratch": scratch})
+
+    # ---- weights ----
+
+    def _pack(self, name: str) -> Step:
+        """The kernel as [group][phase][member][block][input][tap][channel of the block]."""
+        plan, w = self.plan, Writer(self.dtype, self.machine)
+        taps = math.prod(plan.kernel)
+
+        def index(i: str) -> None:
+            group, number = w.div(i, self.blocks)
+            start = self._start(w, number)
+            to = w.moved("%p1", w.mul(group, self.packed))
+            for j in range(self.vectors):
+                count = min(w.width, plan.outputs - j * w.width)
+                channel = w.add(start, j * w.width)
+                if plan.turned:
+                    self._pack_turned(w, group, number, channel, count, w.moved(to, j * w.width))
+                else:
+                    first = w.add(w.mul(group, plan.outputs), channel)
+                    size = plan.inputs * taps
+                    source, target = w.moved("%p0", w.mul(first, size)), w.moved(to, j * w.width)
+                    target = w.moved(target, w.mul(number, size * self.block))
+                    self._pack_rows(w, count, size, source, size, lambda t, p=target: w.moved(p, w.mul(t, self.block)))
+
+        return _function(w, name, ("weights", "packed"), plan.groups * self.blocks, index)
+
+    def _pack_rows(self, w: Writer, count: int, size: int, source: str, step: int, target: Callable[[Any], str]) -> None:
+        """The transpose of `count` rows of `size` elements, `step` apart, filled up with zeros."""
+        if count > 0:
+            w.transpose((count, size), lambda i, t: w.moved(source, w.add(w.mul(i, step), t)), lambda t, _: target(t),
+                        pad=True)  # fmt: skip
+        else:
+            w.each(size, lambda t: w.store("zeroinitializer", target(t)) if target(t) else None)
+
+    def _pack_turned(self, w: Writer, group: Any, number: Any, channel: Any, count: int, to: str) -> None:
+        plan, taps = self.plan, math.prod(self.plan.kernel)
+        places = self._tap_places()
+
+        def of_input(i: Any) -> None:
+            row = w.add(w.mul(w.add(w.mul(group, plan.inputs), i), plan.outputs), channel)
+            source = w.moved("%p0", w.mul(row, taps))
+            for t0 in range(0, taps, w.width):
+                size = min(w.width, taps)
+                t0 = min(t0, taps - size)
+
+                def target(t: Any, t0: int = t0) -> str:
+                    if t0 + t not in places:
+                        return ""
+                    start, each, at = places[t0 + t]
+                    offset = w.add(start, w.mul(number, each))
+                    return w.moved(to, w.add(offset, w.add(w.mul(i, each // plan.inputs), at)))
+
+                if count > 0:
+                    self._pack_rows(w, count, size, w.moved(source, t0), taps, target)
+                else:
+                    for t in range(size):
+                        if target(t):
+                            w.store("zeroinitializer", target(t))
+
+        w.each(plan.inputs, of_input)
+
+    def _tap_places(self) -> dict[int, tuple[int, int, int]]:
+        """For each tap: where its phase's weights begin, how many a block has, and its place among those of an input."""
+        plan, found = self.plan, {}
+        for phases in plan.classes:
+            start, each = self.starts[tuple([p.first for p in phases])], self._weights(phases)
+            for m, member in enumerate(itertools.product(*[p.taps for p in phases])):
+                for at, tap in enumerate(itertools.product(*member)):
+                    number = int(np.ravel_multi_index(tap, plan.kernel))
+                    found[number] = start + m * each * self.blocks, each, at * self.block
+        return found
+
+    # ---- sums ----
+
+    def _sum(self, name: str, padded: int, scratch: int) -> Step:
+        plan, w = self.plan, Writer(self.dtype, self.machine)
+        names = ("source", "packed", "result", "scratch", *(["bias"] if self.bias else []))
+        size = math.prod(plan.places)
+
+        def start() -> None:
+            _scratch(w, 3, scratch)
+            self.image = "%mine"
+            self.buffer = w.e(f"getelementptr i8, ptr %mine, i64 {padded}")
+            if not plan.direct:
+                w.clear("%mine", plan.inputs * self.volume)
+
+        def index(i: str) -> None:
+            image, number = w.div(i, self.blocks) if self.split else (i, None)
+            source = w.moved("%p0", w.mul(image, plan.inputs * math.prod(plan.source)))
+            if plan.direct:
+                self.image = source
+            else:
+                _pad(w, plan, plan.inputs, source, self.image)
+            group = w.div(image, plan.groups)[1]
+            weights = w.moved("%p1", w.mul(group, self.packed))
+            result = w.moved("%p2", w.mul(image, plan.outputs * size))
+
+            def block(number: Any) -> None:
+                first = self._start(w, number)
+                bias = w.moved("%p4", w.add(w.mul(group, plan.outputs), first)) if self.bias else ""
+                for phases in plan.classes:
+                    self._phase(w, phases, weights, number, bias)
+                to = w.moved(result, w.mul(first, size))
+                w.transpose((size, min(self.block, plan.outputs)),
+                            lambda p, j: w.moved(self.buffer, w.add(w.mul(p, self.block), j)),
+                            lambda j, p: w.moved(to, w.add(w.mul(j, size), p)))  # fmt: skip
+
+            if self.split:
+                block(number)
+            else:
+                w.each(self.blocks, block)
+
+        end = plan.batch * plan.groups * (self.blocks if self.split else 1)
+        return _function(w, name, names, end, index, start)
+
+    def _phase(self, w: Writer, phases: tuple[Phase, ...], weights: str, number: Any, bias: str) -> None:
+        """All places of a phase."""
+        plan, each = self.plan, self._weights(phases)
+        tile = best_tile(_plane(phases), self.blocks * self.vectors, self.machine, self.vectors)
+        begin = self.starts[tuple([p.first for p in phases])]
+
+        def member(index: tuple[Any, ...], m: Any) -> None:
+            offset = w.add(w.mul(w.add(w.mul(m, self.blocks), number), each), begin)
+            packed = w.moved(weights, offset)
+            first = [w.add(p.first, r) for p, r in zip(phases, index, strict=True)]
+
+            def block(d: Any, h: Any, v: Any) -> None:
+                place = [w.mul(i, s) for i, s in zip((d, h, v), plan.step, strict=True)]
+                source = w.moved(self.image, w.dot(place, _steps(plan.padded)))
+                place = [w.add(a, w.mul(i, s)) for a, i, s in zip(first, (d, h, v), plan.apart, strict=True)]
+                target = w.moved(self.buffer, w.mul(w.dot(place, _steps(plan.places)), self.block))
+                self._tile(w, phases, tile, source, packed, target, bias)
+
+            rows, columns = _plane(phases)
+            if rows and columns:
+                w.each(phases[0].count, lambda d: w.blocks(phases[1].count, tile.places[0], lambda _, h: w.blocks(
+                    phases[2].count, tile.places[1], lambda _, v: block(d, h, v))))  # fmt: skip
+
+        a, b, c = [p.members for p in phases]
+        w.each(a, lambda i: w.each(b, lambda j: w.each(c, lambda k: member((i, j, k), w.dot((i, j, k), (b * c, c, 1))))))
+
+    def _tile(self, w: Writer, phases: tuple[Phase, ...], tile: Tile, source: str, packed: str, target: str,
+              bias: str) -> None:  # fmt: skip
+        """The sums of one block of places."""
+        plan, (high, wide), nb = self.plan, tile.places, self.vectors
+        places = list(itertools.product(range(high), range(wide)))
+        _, row, column = _steps(plan.padded)
+        from_ = [r * plan.step[1] * row + c * plan.step[2] * column for r, c in places]
+        _, row, column = _steps(plan.places)
+        to = [(r * plan.apart[1] * row + c * plan.apart[2] * column) * self.block for r, c in places]
+        targets = [w.moved(target, t + j * w.width) for t in to for j in range(nb)]
+        taps = math.prod([len(p.offsets) for p in phases])
+        pieces = -(-plan.inputs * taps // CHAIN)
+        each = -(-plan.inputs // pieces) if pieces else 0
+        pieces = -(-plan.inputs // each) if each else 0
+
+        def finished(sums: list[str]) -> list[str]:
+            if bias:
+                columns = [w.load(w.moved(bias, j * w.width), self.plan.outputs - j * w.width) for j in range(nb)]
+                sums = [w.arithmetic("fadd", x, columns[k % nb]) for k, x in enumerate(sums)]
+            return [_relu(w, x) for x in sums] if self.relu else sums
+
+        zeros = ["zeroinitializer"] * len(targets)
+        if pieces <= 1:
+            sums = self._channels(w, phases, from_, source, packed, zeros, plan.inputs) if pieces else zeros
+            for x, p in zip(finished(sums), targets, strict=True):
+                w.store(x, p)
+            return
+        for p in targets:
+            w.store("zeroinitializer", p)
+
+        def piece(i: Any) -> None:
+            c = w.mul(i, each)
+            count = w.least(w.e(f"sub i64 {plan.inputs}, {c}"), each) if plan.inputs % each else each
+            part = w.moved(source, w.mul(c, self.volume)), w.moved(packed, w.mul(c, taps * self.block))
+            for x, p in zip(self._channels(w, phases, from_, *part, zeros, count), targets, strict=True):
+                w.store(w.arithmetic("fadd", w.load(p), x), p)
+
+        w.each(pieces, piece)
+        if bias or self.relu:
+            for x, p in zip(finished([w.load(p) for p in targets]), targets, strict=True):
+                w.store(x, p)
+
+    def _channels(self, w: Writer, phases: tuple[Phase, ...], places: list[int], source: str, packed: str,
+                  sums: list[str], count: Any) -> list[str]:  # fmt: skip
+        """The sums over that many channels and all taps."""
+        steps = _steps(self.plan.padded)
+        loops, taps = _unrolled([p.offsets for p in phases], steps)
+        size = len(taps)
+        total = size * math.prod([n for n, _ in loops])
+        unroll = 1
+        if isinstance(count, int) and not loops:
+            unroll = next(u for u in (8, 4, 2, 1) if count % u == 0 and (u == 1 or u * size <= 8))
+
+        def channel(c: Any, sums: list[str]) -> list[str]:
+            image, block = w.moved(source, w.mul(c, self.volume)), w.moved(packed, w.mul(c, total * self.block))
+
+            def inner(index: list[Any], sums: list[str]) -> list[str]:
+                p = w.moved(image, w.dot(index, [d for _, d in loops]))
+                number = w.dot(index, [math.prod([n for n, _ in loops[a + 1 :]]) for a in range(len(loops))])
+                q = w.moved(block, w.mul(number, size * self.block))
+                for u in range(unroll):
+                    for t, at in enumerate(taps):
+                        columns = [w.load(w.moved(q, ((u * size + t) * self.vectors + j) * w.width))
+                                   for j in range(self.vectors)]  # fmt: skip
+                        sums = w.products(sums, lambda r, at=at, u=u: w.moved(p, places[r] + at + u * self.volume), columns)
+                return sums
+
+            return w.nested([n for n, _ in loops], sums, inner)
+
+        if count == unroll:
+            return channel(0, sums)
+        return w.loop("0", str(count), unroll, [(w.v, x) for x in sums], channel)
+
+
+# ---- to kernel -------------------------------------------------------------------------------------------------
+
+
+class _Correlating:
+    """The kernels that give the gradient to a kernel: sums for each run of images, their sum, its rearrangement."""
+
+    def __init__(self, plan: Plan, dtype: Any, machine: Any) -> None:
+        self.plan, self.dtype, self.machine = plan, np.dtype(dtype), machine
+        self.width = Writer(dtype, machine).width
+        self.shape, self.vectors = self._tile()
+        self.rows = math.prod(self.shape)
+        self.block = self.vectors * self.width
+        self.blocks = -(-plan.outputs // self.block)
+        self.counts = [-(-n // b) for n, b in zip((plan.inputs, *plan.kernel), self.shape, strict=True)]
+        self.tiles = math.prod(self.counts)
+        self.region = self.blocks * self.tiles * self.rows * self.block  # of a group
+        self.volume = math.prod(plan.padded)
+        self.split = plan.batch * plan.groups < 8
+        most = max(1, (32 << 20) // max(1, plan.groups * self.region * self.dtype.itemsize))
+        self.parts = max(1, min(plan.batch, PARTS, most))
+
+    def _tile(self) -> tuple[tuple[int, ...], int]:
+        """The channels and taps, neighbours in the kernel, and the vectors of a block of sums."""
+        plan, free = self.plan, registers(self.machine)
+        sizes = (plan.inputs, *plan.kernel)
+        count = -(-plan.outputs // self.width)
+        shapes = [
+            ((1,) * a + (n,) + sizes[a + 1 :], nb)
+            for a in range(4)
+            for n in range(1, min(sizes[a], free) + 1)
+            for nb in range(1, min(count, 6) + 1)
+            if fits(n * math.prod(sizes[a + 1 :]), nb, free)
+        ]
+
+        def cost(pair: tuple[tuple[int, ...], int]) -> float:
+            shape, nb = pair
+            pieces = math.prod([-(-n // b) for n, b in zip(sizes, shape, strict=True)]) * -(-count // nb)
+            return pieces * (step_cost(math.prod(shape), nb) + 0.02)
+
+        return min(shapes, key=cost)
+
+    def emitted(self, name: str) -> Emitted:
+        plan, size = self.plan, self.dtype.itemsize
+        padded = 0 if plan.direct else plan.inputs * self.volume
+        scratch = _aligned(padded * size) + _aligned(math.prod(plan.places) * self.block * size)
+        steps = [self._sums(f"{name}_sums", _aligned(padded * size), scratch)]
+        if self.parts > 1:
+            steps.append(self._total(f"{name}_total"))
+        steps.append(self._arranged(name))
+        return Emitted(tuple(steps), {"parts": self.parts * plan.groups * self.region * size, "scratch": scratch})
+
+    def _start(self, w: Writer, number: Any) -> Any:
+        if self.plan.outputs < self.block:
+            return 0
+        return w.least(w.mul(number, self.block), self.plan.outputs - self.block)
+
+    def _sums(self, name: str, padded: int, scratch: int) -> Step:
+        plan, w = self.plan, Writer(self.dtype, self.machine)
+        size, region = math.prod(plan.places), self.region
+
+        def start() -> None:
+            _scratch(w, 3, scratch)
+            self.image = "%mine"
+            self.buffer = w.e(f"getelementptr i8, ptr %mine, i64 {padded}")
+            if not plan.direct:
+                w.clear("%mine", plan.inputs * self.volume)
+
+        def index(i: str) -> None:
+            rest, number = w.div(i, self.blocks) if self.split else (i, None)
+            part, group = w.div(rest, plan.groups)
+            sums = w.moved("%p2", w.mul(rest, region))
+            if self.split:
+                sums = w.moved(sums, w.mul(number, region // self.blocks))
+            w.clear(sums, region // self.blocks if self.split else region)
+            low = w.e(f"udiv i64 {w.mul(part, plan.batch)}, {self.parts}")
+            high = w.e(f"udiv i64 {w.mul(w.add(part, 1), plan.batch)}, {self.parts}")
+
+            def image(n: str, _: list[str]) -> list[str]:
+                at = w.add(w.mul(n, plan.groups), group)
+                source = w.moved("%p0", w.mul(at, plan.inputs * math.prod(plan.source)))
+                if plan.direct:
+                    self.image = source
+                else:
+                    _pad(w, plan, plan.inputs, source, self.image)
+                g = w.moved("%p1", w.mul(at, plan.outputs * size))
+                if self.split:
+                    self._block(w, g, number, sums)
+                else:
+                    w.each(self.blocks, lambda k: self._block(w, g, k, w.moved(sums, w.mul(k, region // self.blocks))))
+                return []
+
+            w.loop(low, high, 1, [], image)
+
+        end = self.parts * plan.groups * (self.blocks if self.split else 1)
+        return _function(w, name, ("source", "gradient", "parts", "scratch"), end, index, start)
+
+    def _block(self, w: Writer, g: str, number: Any, sums: str) -> None:
+        """What an image adds for one block of channels."""
+        plan, size = self.plan, math.prod(self.plan.places)
+        start = self._start(w, number)
+        for j in range(self.vectors):
+            to, count = w.moved(self.buffer, j * w.width), min(w.width, plan.outputs - j * w.width)
+            first = w.add(start, j * w.width)
+            if count > 0:
+                w.transpose((count, size), lambda o, p, first=first: w.moved(g, w.add(w.mul(w.add(first, o), size), p)),
+                            lambda p, _, to=to: w.moved(to, w.mul(p, self.block)), pad=True)  # fmt: skip
+            else:
+                w.each(size, lambda p, to=to: w.store("zeroinitializer", w.moved(to, w.mul(p, self.block))))
+        deep, high, wide = plan.places
+        columns = min(wide, PIXELS)
+        rows = min(high, max(1, PIXELS // wide))
+
+        def places(d: Any, h: Any, v: Any) -> None:
+            h0, v0 = w.mul(h, rows), w.mul(v, columns)
+            many = [n if n % b == 0 and n else None for n, b in ((high, rows), (wide, columns))]
+            counts = [
+                b if exact else w.least(w.e(f"sub i64 {n}, {i}"), b)
+                for exact, n, b, i in zip(many, (high, wide), (rows, columns), (h0, v0), strict=True)
+            ]
+            self._tiles(w, (d, h0, v0), counts, sums)
+
+        w.each(deep, lambda d: w.each(-(-high // rows), lambda h: w.each(-(-wide // columns), lambda v: places(d, h, v))))
+
+    def _tiles(self, w: Writer, first: tuple[Any, ...], counts: list[Any], sums: str) -> None:
+        """The sums over a rectangle of places, for every channel and tap."""
+        plan = self.plan
+        steps = _steps(plan.padded)
+        source = w.moved(self.image, w.dot([w.mul(i, s) for i, s in zip(first, plan.step, strict=True)], steps))
+        gradient = w.moved(self.buffer, w.mul(w.dot(first, _steps(plan.places)), self.block))
+        offsets = [p[0].offsets for p in plan.phases]
+        dilation = [o[1] - o[0] if len(o) > 1 else 0 for o in offsets]
+        each = (self.volume, *[d * s for d, s in zip(dilation, steps, strict=True)])
+        at = [sum([i * e for i, e in zip(r, each, strict=True)]) for r in itertools.product(*map(range, self.shape))]
+        sizes = (plan.inputs, *plan.kernel)
+
+        def tile(index: list[Any]) -> None:
+            starts = [w.least(w.mul(i, b), n - b) for i, b, n in zip(index, self.shape, sizes, strict=True)]
+            image = w.moved(source, w.dot(starts, each))
+            number = w.dot(index, [math.prod(self.counts[a + 1 :]) for a in range(4)])
+            to = w.moved(sums, w.mul(number, self.rows * self.block))
+            zeros = ["zeroinitializer"] * (self.rows * self.vectors)
+            for k, x in enumerate(self._pixels(w, image, gradient, counts, at, zeros)):
+                p = w.moved(to, k * w.width)
+                w.store(w.arithmetic("fadd", w.load(p), x), p)
+
+        def over(index: list[Any]) -> None:
+            if len(index) == 4:
+                tile(index)
+            else:
+                w.each(self.counts[len(index)], lambda i: over([*index, i]))
+
+        over([])
+
+    def _pixels(self, w: Writer, image: str, gradient: str, counts: list[Any], at: list[int], sums: list[str]) -> list[str]:
+        plan, (high, wide) = self.plan, counts
+        _, row, column = [a * b for a, b in zip(_steps(plan.padded), plan.step, strict=True)]
+        unroll = 1
+        if isinstance(wide, int):
+            unroll = next(u for u in (4, 2, 1) if wide % u == 0 and (u == 1 or u * len(sums) <= 96))
+
+        def line(h: Any, sums: list[str]) -> list[str]:
+            p, q = w.moved(image, w.mul(h, row)), w.moved(gradient, w.mul(h, plan.places[2] * self.block))
+
+            def place(v: Any, sums: list[str]) -> list[str]:
+                x, g = w.moved(p, w.mul(v, column)), w.moved(q, w.mul(v, self.block))
+                for u in range(unroll):
+                    columns = [w.load(w.moved(g, (u * self.vectors + j) * w.width)) for j in range(self.vectors)]
+                    sums = w.products(sums, lambda r, u=u: w.moved(x, at[r] + u * column), columns)
+                return sums
+
+            if wide == unroll:
+                return place(0, sums)
+            return w.loop("0", str(wide), unroll, [(w.v, x) for x in sums], place)
+
+        return line(0, sums) if high == 1 else w.loop("0", str(high), 1, [(w.v, x) for x in sums], line)
+
+    def _total(self, name: str) -> Step:
+        """The copies' sum, in the first."""
+        w, size = Writer(self.dtype, self.machine), self.plan.groups * self.region
+        chunk = self.rows * self.block
+
+        def index(i: str) -> None:
+            first = w.moved("%p0", w.mul(i, chunk))
+
+            def vector(j: Any) -> None:
+                p = w.moved(first, j)
+                total = w.loop("1", str(self.parts), 1, [(w.v, w.load(p))], lambda k, xs: [
+                    w.arithmetic("fadd", xs[0], w.load(w.moved(p, w.mul(k, size))))])  # fmt: skip
+                w.store(total[0], p)
+
+            w.each(chunk, vector, w.width)
+
+        return _function(w, name, ("parts",), size // chunk, index)
+
+    def _arranged(self, name: str) -> Step:
+        """The gradient in the kernel's own order."""
+        plan, w = self.plan, Writer(self.dtype, self.machine)
+        sizes = (plan.inputs, *plan.kernel)
+        total, steps = math.prod(sizes), [math.prod(sizes[a + 1 :]) for a in range(4)]
+
+        def index(i: str) -> None:
+            group, number = w.div(i, self.blocks)
+            first = w.add(w.mul(group, plan.outputs), self._start(w, number))
+            source = w.moved("%p0", w.mul(i, self.tiles * self.rows * self.block))
+            target = w.moved("%p1", w.mul(first, total))
+
+            def over(index: list[Any]) -> None:
+                if len(index) < 4:
+                    w.each(self.counts[len(index)], lambda i: over([*index, i]))
+                    return
+                starts = [w.least(w.mul(i, b), n - b) for i, b, n in zip(index, self.shape, sizes, strict=True)]
+                number = w.dot(index, [math.prod(self.counts[a + 1 :]) for a in range(4)])
+                p = w.moved(source, w.mul(number, self.rows * self.block))
+                q = w.moved(target, w.dot(starts, steps))
+                w.transpose((self.rows, min(self.block, plan.outputs)),
+                            lambda r, o: w.moved(p, w.add(w.mul(r, self.block), o)),
+                            lambda o, r: w.moved(q, w.add(w.mul(o, total), r)))  # fmt: skip
+
+            over([])
+
+        return _function(w, name, ("parts", "result"), plan.groups * self.blocks, index)
+
+
+# ---- parts of kernels ------------------------------------------------------------------------------------------
+
+
+def _aligned(size: int) -> int:
+    return -(-size // 64) * 64
+
+
+def _plane(phases: Sequence[Phase]) -> tuple[int, int]:
+    return phases[1].count, phases[2].count
+
+
+def _steps(sizes: Triple) -> Triple:
+    return sizes[1] * sizes[2], sizes[2], 1
+
+
+def _relu(w: Writer, x: str) -> str:
+    """The positive part; a NaN is handed on, as by `np.maximum`."""
+    return w.select(w.compare("ole", x, "zeroinitializer", w.t), "zeroinitializer", x, w.t)
+
+
+def _unrolled(offsets: Sequence[Sequence[int]], steps: Triple) -> tuple[list[tuple[int, int]], list[int]]:
+    """Loops over taps, each (how many, how far apart), and the offsets of those that are written out in the innermost."""
+    axes: list[list[int]] = [[at * step for at in axis] for axis, step in zip(offsets, steps, strict=True)]
+    loops, inner = [], [0]
+    for axis in reversed(axes):
+        if not loops and len(axis) * len(inner) <= UNROLLED:
+            inner = [a + b for a in axis for b in inner]
+        else:  # the first is in the innermost's offsets
+            inner = [axis[0] + b for b in inner]
+            loops.insert(0, (len(axis), axis[1] - axis[0] if len(axis) > 1 else 0))
+    return loops, inner
+
+
+def _pad(w: Writer, plan: Plan, channels: int, source: str, target: str) -> None:
+    """An image into its place among zeros."""
+    deep, high, wide = plan.source
+    begin = w.dot(plan.before, _steps(plan.padded))
+
+    def line(c: Any, d: Any, h: Any) -> None:
+        at = w.dot((c, d, h), (deep * high * wide, high * wide, wide))
+        to = w.dot((c, d, h), (math.prod(plan.padded), *_steps(plan.padded)[:2]))
+        w.copy(w.moved(source, at), w.moved(target, w.add(to, begin)), wide)
+
+    w.each(channels, lambda c: w.each(deep, lambda d: w.each(high, lambda h: line(c, d, h))))
+
+
+def _scratch(w: Writer, number: int, size: int) -> None:
+    """The thread's part of the scratch memory."""
+    at = w.mul("%thread", size)
+    w.do(f"%mine = getelementptr i8, ptr %p{number}, i64 {at}")
+
+
+def _function(w: Writer, name: str, arguments: Sequence[str], end: int, index: Callable[[str], None],
+              start: Callable[[], None] | None = None) -> Step:  # fmt: skip
+    """A kernel that does `index(i)` for each of its indices."""
+    for k in range(len(arguments)):
+        w.do(f"%q{k} = getelementptr ptr, ptr %args, i64 {k}")
+        w.do(f"%p{k} = load ptr, ptr %q{k}")
+    if start:
+        start()
+
+    def inside(i: str, _: list[str]) -> list[str]:
+        index(i)
+        return []
+
+    w.loop("%lo", "%hi", 1, [], inside)
+    w.do("ret void")
+    text = f"define void @{name}(ptr %args, i64 %lo, i64 %hi, i64 %thread) {{\nentry:\n{w.text()}\n}}"
+    return Step(name, text, tuple(w.declared), tuple(arguments), end)
+
+
+# ---- for a table of kernels ------------------------------------------------------------------------------------
+
+
+def emit_sum(name: str, plan: Plan, dtype: Any, machine: Any, *, bias: bool = False, relu: bool = False) -> Emitted:
+    """The kernels of a convolution or of its transpose, from "source", "weights" (and "bias") to "result"."""
+    return _Summing(plan, dtype, machine, bias, relu).emitted(name)
+
+
+def emit_to_kernel(name: str, plan: Plan, dtype: Any, machine: Any) -> Emitted:
+    """The kernels of what flows back to a kernel, from "source" and "gradient" to "result"."""
+    return _Correlating(plan, dtype, machine).emitted(name)
+
+
+def module(emitted: Emitted) -> str:
+    """One module of these kernels."""
+    declared = sorted({line for step in emitted.steps for line in step.declared})
+    return "\n".join([*declared, *[step.text for step in emitted.steps]])
+
+
+# ---- on arrays -------------------------------------------------------------------------------------------------
+
+
+class Native:
+    """Kernels that are compiled, to be called on arrays."""
+
+    def __init__(self, emitted: Emitted, machine: Any) -> None:
+        self.emitted = emitted
+        signature = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
+        addresses = machines.link(module(emitted), machine, [step.name for step in emitted.steps])
+        self.functions = [signature(address) for address in addresses]
+
+    def __call__(self, arrays: dict[str, ndarray], threads: int = 1) -> None:
+        """Run them on these arrays, all C-contiguous."""
+        buffers = {name: np.empty(size * (threads if name == "scratch" else 1) + 64, np.uint8)
+                   for name, size in self.emitted.buffers.items()}  # fmt: skip
+        places = {name: array.ctypes.data for name, array in arrays.items()}
+        places |= {name: -(-array.ctypes.data // 64) * 64 for name, array in buffers.items()}
+        for step, function in zip(self.emitted.steps, self.functions, strict=True):
+            words = (ctypes.c_void_p * len(step.arguments))(*[places[name] for name in step.arguments])
+            if threads == 1 or step.end == 1:
+                function(words, 0, step.end, 0)
+                continue
+            indices = itertools.count()
+
+            def work(thread: int, f: Any = function, words: Any = words, step: Step = step, indices: Any = indices) -> None:
+                while (i := next(indices)) < step.end:
+                    f(words, i, i + 1, thread)
+
+            others = [threading.Thread(target=work, args=(k,)) for k in range(1, threads)]
+            for t in others:
+                t.start()
+            work(0)
+            for t in others:
+                t.join()
+
+
+@cache
+def _native(emit: Any, plan: Plan, dtype: Any, machine: Any, options: tuple[tuple[str, bool], ...] = ()) -> Native:
+    name = f"c{abs(hash((emit.__name__, plan, dtype, options))):x}"
+    return Native(emit(name, plan, dtype, machine, **dict(options)), machine)
+
+
+def _alike(*arrays: Any) -> list[ndarray]:
+    xs = [np.asarray(x) for x in arrays]
+    dtype = np.result_type(*xs)
+    return [np.ascontiguousarray(x, dtype) for x in xs]
+
+
+def forward(x: Any, w: Any, geometry: Any, *, bias: Any = None, relu: bool = False, threads: int = 1,
+            machine: Any = None) -> ndarray:  # fmt: skip
+    """The convolution of arrays, as `wengert.nn.convolve.convolve`; then a bias and the positive part, if asked for."""
+    x, w, *more = _alike(x, w, *([] if bias is None else [bias]))
+    z = np.empty((x.shape[0], w.shape[0], *geometry.outputs(x.shape[2:], w.shape[2:])), x.dtype)
+    if not (z.size and x.size and w.size):
+        z[...] = 0 if bias is None else np.reshape(more[0], (-1, *(1,) * (x.ndim - 2)))
+        return np.maximum(z, 0) if relu else z
+    options = tuple([pair for pair in (("bias", bias is not None), ("relu", relu)) if pair[1]])
+    plan = plan_forward(x.shape, w.shape, geometry)
+    run = _native(emit_sum, plan, x.dtype, machine or machines.host(), options)
+    run({"source": x, "weights": w, "result": z, **({} if bias is None else {"bias": more[0]})}, threads)
+    return z
+
+
+def to_input(g: Any, w: Any, places: Sequence[int], geometry: Any, *, threads: int = 1, machine: Any = None) -> ndarray:
+    """What flows back to an input with these places, as `wengert.nn.convolve.convolve_transposed`."""
+    g, w = _alike(g, w)
+    z = np.empty((g.shape[0], w.shape[1] * geometry.groups, *places), g.dtype)
+    if not (z.size and g.size and w.size):
+        z[...] = 0
+        return z
+    plan = plan_to_input(g.shape, w.shape, places, geometry)
+    _native(emit_sum, plan, g.dtype, machine or machines.host())({"source": g, "weights": w, "result": z}, threads)
+    return z
+
+
+def to_kernel(x: Any, g: Any, kernel: Sequence[int], geometry: Any, *, threads: int = 1, machine: Any = None) -> ndarray:
+    """What flows back to a kernel of these sizes, as `wengert.nn.convolve.convolve_kernel`."""
+    x, g = _alike(x, g)
+    z = np.empty((g.shape[1], x.shape[1] // geometry.groups, *kernel), x.dtype)
+    if not (z.size and g.size and x.size):
+        z[...] = 0
+        return z
+    plan = plan_forward(x.shape, z.shape, geometry)
+    _native(emit_to_kernel, plan, x.dtype, machine or machines.host())({"source": x, "gradient": g, "result": z}, threads)
+    return z

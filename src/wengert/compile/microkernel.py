@@ -1,0 +1,238 @@
+"""The innermost loop of every product of matrices here: R elements in every lane, times NB vectors, in registers.
+
+    sums[r][j] += rows[r] * columns[j]
+
+A convolution, its two transposes, products of small matrices and attention are this, with other addresses. Besides, what
+they need around it: copies with zeros around, and transposes, block by block in registers.
+
+Where an edge is not a multiple of a block, the last block lies against the edge, over a part of the one before it: what
+is computed twice is the same. Only where an axis is shorter than one vector are lanes masked. Nothing is read or
+written outside an array.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from wengert.compile.code import LETTER, REGISTER, Code, kind
+
+Body = Callable[[str], None]
+
+
+class Writer(Code):
+    """`Code` for one type of floats, in vectors of one width, with pointers and indices."""
+
+    def __init__(self, dtype: Any, machine: Any) -> None:
+        self.t = kind(dtype)
+        self.size = int(self.t[1])
+        super().__init__(max(machine.vector // self.size, 1))
+        self.fma, self.registers = machine.fma, registers(machine)
+        self.scalar, self.v = REGISTER[self.t], self.vector(self.t)
+
+    # ---- indices ----
+
+    def add(self, x: Any, y: Any) -> Any:
+        """A sum; what is known is computed here."""
+        if isinstance(x, int) and isinstance(y, int):
+            return x + y
+        return y if x == 0 else x if y == 0 else self.e(f"add i64 {x}, {y}")
+
+    def mul(self, x: Any, y: Any) -> Any:
+        if isinstance(x, int) and isinstance(y, int):
+            return x * y
+        if 0 in (x, y):
+            return 0
+        return y if x == 1 else x if y == 1 else self.e(f"mul i64 {x}, {y}")
+
+    def div(self, x: Any, n: int) -> tuple[Any, Any]:
+        """Quotient and remainder."""
+        if isinstance(x, int):
+            return divmod(x, n)
+        return (x, 0) if n == 1 else (self.e(f"udiv i64 {x}, {n}"), self.e(f"urem i64 {x}, {n}"))
+
+    def dot(self, indices: Sequence[Any], steps: Sequence[int]) -> Any:
+        """The offset of an element."""
+        at: Any = 0
+        for i, step in zip(indices, steps, strict=True):
+            at = self.add(at, self.mul(i, step))
+        return at
+
+    def least(self, x: Any, n: int) -> Any:
+        if isinstance(x, int):
+            return min(x, n)
+        return self.call("i64", "llvm.smin.i64", ("i64", x), ("i64", str(n)))
+
+    def each(self, n: int, body: Callable[[Any], None], step: int = 1) -> None:
+        """`for i in range(0, n, step)`; where there is but one, it is written without a loop."""
+        if 0 < n <= step:
+            body(0)
+            return
+
+        def inside(i: str, _: list[str]) -> list[str]:
+            body(i)
+            return []
+
+        self.loop("0", str(n), step, [], inside)
+
+    def blocks(self, n: int, step: int, body: Callable[[Any, Any], None]) -> None:
+        """Blocks that cover n, the last against the end: `body(number, start)`. For n >= step."""
+
+        def inside(i: Any) -> None:
+            body(i, self.least(self.mul(i, step), n - step))
+
+        self.each(-(-n // step), inside)
+
+    # ---- memory ----
+
+    def moved(self, p: str, i: Any) -> str:
+        """The pointer i elements behind p."""
+        return p if i in (0, "0") else self.e(f"getelementptr {self.scalar}, ptr {p}, i64 {i}")
+
+    def lanes_below(self, n: int) -> str:
+        return self.lanes([int(i < n) for i in range(self.width)], "b1")
+
+    def load(self, p: str, n: int | None = None) -> str:
+        """A vector, or its first n lanes and zeros."""
+        if n is None or n >= self.width:
+            return self.e(f"load {self.v}, ptr {p}, align {self.size}")
+        name = f"llvm.masked.load.v{self.width}{LETTER[self.t]}.p0"
+        mask = (self.vector("b1"), self.lanes_below(n))
+        return self.call(self.v, name, ("ptr", p), ("i32", str(self.size)), mask, (self.v, "zeroinitializer"))
+
+    def store(self, x: str, p: str, n: int | None = None) -> None:
+        if n is None or n >= self.width:
+            self.do(f"store {self.v} {x}, ptr {p}, align {self.size}")
+            return
+        name = f"llvm.masked.store.v{self.width}{LETTER[self.t]}.p0"
+        mask = (self.vector("b1"), self.lanes_below(n))
+        self.call("void", name, (self.v, x), ("ptr", p), ("i32", str(self.size)), mask)
+
+    def everywhere(self, p: str) -> str:
+        """One element in every lane."""
+        return self.splat(self.e(f"load {self.scalar}, ptr {p}, align {self.size}"), self.t)
+
+    def arithmetic(self, op: str, x: str, y: str) -> str:
+        return self.e(f"{op} {self.v} {x}, {y}")
+
+    def muladd(self, x: str, y: str, z: str) -> str:
+        """x y + z: rounded once where the machine can."""
+        if self.fma:
+            return self.intrinsic("fma", self.t, x, y, z)
+        return self.arithmetic("fadd", self.arithmetic("fmul", x, y), z)
+
+    def clear(self, p: str, count: Any) -> None:
+        """Zeros."""
+        size = self.mul(count, self.size)
+        self.call("void", "llvm.memset.p0.i64", ("ptr", p), ("i8", "0"), ("i64", str(size)), ("i1", "false"))
+
+    def copy(self, source: str, target: str, n: int) -> None:
+        """n elements, in vectors."""
+        if n < self.width:
+            self.store(self.load(source, n), target, n)
+        else:
+            self.blocks(n, self.width, lambda _, i: self.store(self.load(self.moved(source, i)), self.moved(target, i)))
+
+    # ---- sums of products ----
+
+    def products(self, sums: list[str], rows: Callable[[int], str], columns: list[str]) -> list[str]:
+        """The microkernel: sums[r * NB + j] + rows(r) * columns[j]."""
+        after, count = [], len(columns)
+        for r in range(len(sums) // count):
+            x = self.everywhere(rows(r))
+            after += [self.muladd(x, y, sums[r * count + j]) for j, y in enumerate(columns)]
+        return after
+
+    def nested(self, sizes: Sequence[int], sums: list[str], body: Callable[[list[Any], list[str]], list[str]],
+               index: tuple[Any, ...] = ()) -> list[str]:  # fmt: skip
+        """`body(index, sums)` for each index, the sums going from one to the next."""
+        if len(index) == len(sizes):
+            return body(list(index), sums)
+        n = sizes[len(index)]
+        if n == 1:
+            return self.nested(sizes, sums, body, (*index, 0))
+        pairs = [(self.v, x) for x in sums]
+        return self.loop("0", str(n), 1, pairs, lambda i, xs: self.nested(sizes, xs, body, (*index, i)))
+
+    # ---- transposes ----
+
+    def transposed(self, rows: list[str]) -> list[str]:
+        """Vectors, as many as they have lanes, with rows and columns exchanged."""
+        rows, width, half = list(rows), self.width, self.width // 2
+        while half:
+            low = [i if not i & half else (i ^ half) + width for i in range(width)]
+            high = [i ^ half if not i & half else i + width for i in range(width)]
+            for q in range(width):
+                if not q & half:
+                    x, y = rows[q], rows[q | half]
+                    rows[q], rows[q | half] = self._shuffled(x, y, low), self._shuffled(x, y, high)
+            half //= 2
+        return rows
+
+    def _shuffled(self, x: str, y: str, lanes: list[int]) -> str:
+        return self.e(f"shufflevector {self.v} {x}, {self.v} {y}, <{self.width} x i32> {self.lanes(lanes, 'i4')}")
+
+    def transpose(self, shape: tuple[int, int], source: Callable[[Any, Any], str], target: Callable[[Any, Any], str],
+                  *, pad: bool = False) -> None:  # fmt: skip
+        """target(j, i)[0] = source(i, j)[0] for a matrix whose rows, and whose transpose's rows, are contiguous.
+
+        With `pad`, the transpose's rows are filled with zeros up to a whole vector. A target of "" is left out.
+        """
+        width, (m, n) = self.width, shape
+        high, wide = min(m, width), min(n, width)
+
+        def block(i: Any, j: Any) -> None:
+            rows = [self.load(source(self.add(i, r), j), wide) for r in range(high)]
+            rows = self.transposed(rows + ["zeroinitializer"] * (width - high))
+            for c in range(wide):
+                p = target(self.add(j, c), i)
+                if p:
+                    self.store(rows[c], p, None if pad else high)
+
+        self.blocks(m, high, lambda _, i: self.blocks(n, wide, lambda _, j: block(i, j)))
+
+
+def registers(machine: Any) -> int:
+    """How many vector registers there are."""
+    return 32 if machine.vector == 64 or machine.triple.startswith(("aarch64", "arm64")) else 16
+
+
+def step_cost(rows: int, vectors: int) -> float:
+    """Cycles of one step of the microkernel: two products at a time, each after the one before it in the same sum."""
+    return max(rows * vectors / 2, (rows + vectors) / 2, 4.0) + 0.5
+
+
+def fits(rows: int, vectors: int, count: int) -> bool:
+    """Whether that many sums, the vectors and one row are held in registers."""
+    return rows * vectors + vectors + 1 <= count - 3 * (count > 16)
+
+
+class Tile(NamedTuple):
+    """The shape of a block of sums: a rectangle of places by vectors."""
+
+    places: tuple[int, int]
+    vectors: int
+
+    @property
+    def rows(self) -> int:
+        return math.prod(self.places)
+
+
+def best_tile(places: tuple[int, int], count: int, machine: Any, vectors: int = 0) -> Tile:
+    """The block with which that many places, of that many vectors each, take the least time."""
+
+    def cost(tile: Tile) -> float:
+        (h, w), nb = tile
+        pieces = -(-places[0] // h) * -(-places[1] // w) * -(-count // nb)
+        return pieces * (step_cost(tile.rows, nb) + 0.02)
+
+    free = registers(machine)
+    tiles = [
+        Tile((h, w), nb)
+        for nb in ([vectors] if vectors else range(1, min(count, 6) + 1))
+        for w in range(1, min(places[1], free) + 1)
+        for h in range(1, min(places[0], free // w) + 1)
+        if fits(h * w, nb, free) and (h == 1 or w == places[1] or w <= 8)
+    ]
+    return min(tiles, key=cost)

@@ -1,0 +1,140 @@
+"""The list made shorter, without a change of any value: constants are computed now, and what nobody needs is dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from wengert.compile.program import Check, Node, Program, Update, evaluate, value_of
+
+FOLDED = 4096  # the largest constant that is computed beforehand
+PIECES = 8  # the most parts of a concatenation that is chosen from, part by part
+
+
+def live(roots: Iterable[Node]) -> list[Node]:
+    """All nodes that these need, in the order of the list."""
+    found: dict[int, Node] = {}
+    stack = list(roots)
+    while stack:
+        node = stack.pop()
+        if node.index not in found:
+            found[node.index] = node
+            stack.extend(node.inputs)
+    return [found[i] for i in sorted(found)]
+
+
+def uniform(node: Node) -> Any:
+    """The one value that all elements of a constant have, bit for bit; else None."""
+    if node.op == "broadcast":
+        return uniform(node.inputs[0])
+    if node.op != "constant" or node.size == 0:
+        return None
+    data, size = node.attributes, node.dtype.itemsize
+    if data[:size] != data[-size:] or data != data[:size] * node.size:
+        return None
+    return value_of(node).reshape(-1)[0]
+
+
+def simplified(program: Program) -> Program:
+    """A program of the same inputs, outputs, updates and checks."""
+    new = Program()
+    made: dict[int, Node] = {}
+    for x in program.inputs:
+        made[x.index] = new.input(x.shape, x.dtype)
+    for node in live(program.roots):
+        if node.op != "input":
+            made[node.index] = z = _simple(new, node, tuple([made[x.index] for x in node.inputs]))
+            z.line = z.line or node.line
+    new.outputs = [made[n.index] for n in program.outputs]
+    new.updates = [Update(made[u.input.index], made[u.node.index]) for u in program.updates]
+    new.checks = [Check(made[c.node.index], c.value, c.line) for c in program.checks]
+    return new
+
+
+def _simple(new: Program, node: Node, inputs: tuple[Node, ...]) -> Node:
+    op = node.op
+    if op not in ("constant", "call", "item", "broadcast") and inputs and node.size <= FOLDED:
+        if all([x.op == "constant" for x in inputs]):
+            with np.errstate(all="ignore"):
+                return new.constant(np.asarray(evaluate(node, [value_of(x) for x in inputs])))
+    rewrite = _REWRITES.get(op)
+    z = rewrite(new, node, inputs) if rewrite is not None else None
+    return z if z is not None else new.add(op, inputs, node.attributes, node.shape, node.dtype)
+
+
+def _shaped(new: Program, x: Node, node: Node) -> Node:
+    return x if x.shape == node.shape else new.add("broadcast", (x,), None, node.shape, node.dtype)
+
+
+def _ufunc(new: Program, node: Node, inputs: tuple[Node, ...]) -> Node | None:
+    if len(inputs) != 2 or node.dtype.kind != "f" or any([x.dtype != node.dtype for x in inputs]):
+        return None
+    name, (x, y) = node.attributes, inputs
+    a, b = uniform(x), uniform(y)
+
+    def ufunc(name: str, *xs: Node) -> Node:
+        return new.add("ufunc", xs, name, node.shape, node.dtype)
+
+    if name == "multiply" and (a == 1 or b == 1):
+        return _shaped(new, y if a == 1 else x, node)
+    if name in ("multiply", "divide") and b == -1:
+        return _shaped(new, new.add("ufunc", (x,), "negative", x.shape, node.dtype), node)
+    if name == "divide" and b is not None and b != 0 and np.isfinite(b) and abs(np.frexp(b)[0]) == 0.5:
+        inverse = node.dtype.type(1) / b
+        if np.isfinite(inverse) and abs(np.frexp(inverse)[1]) < 120:
+            return ufunc("multiply", x, new.constant(inverse)) if b != 1 else _shaped(new, x, node)
+    if name == "subtract" and b is not None and b == 0 and not np.signbit(b):
+        return _shaped(new, x, node)
+    if name == "power" and b is not None and b in (1, 2, 3, -1):
+        if b == 1:
+            return _shaped(new, x, node)
+        z = new.add("ufunc", (x,), "reciprocal" if b == -1 else "square", x.shape, node.dtype)
+        if b == 3:
+            z = new.add("ufunc", (z, x), "multiply", x.shape, node.dtype)
+        return _shaped(new, z, node)
+    return None
+
+
+def _cast(new: Program, node: Node, inputs: tuple[Node, ...]) -> Node | None:
+    return inputs[0] if inputs[0].dtype == node.dtype else None
+
+
+def _broadcast(new: Program, node: Node, inputs: tuple[Node, ...]) -> Node | None:
+    return inputs[0] if inputs[0].shape == node.shape else None
+
+
+def _transpose(new: Program, node: Node, inputs: tuple[Node, ...]) -> Node | None:
+    x, axes = inputs[0], tuple(node.attributes)
+    if x.op == "transpose":
+        x, axes = x.inputs[0], tuple([x.attributes[a] for a in axes])
+    if axes == tuple(range(len(axes))):
+        return x
+    return new.add("transpose", (x,), axes, node.shape, node.dtype)
+
+
+def _concatenate(new: Program, node: Node, inputs: tuple[Node, ...]) -> Node | None:
+    """Parts put one after the other into zeros: a choice by the index, which can be fused with what comes after."""
+    if len(inputs) > PIECES or node.size == 0 or any([x.dtype != node.dtype for x in inputs]):
+        return None
+    zero = new.constant(np.zeros((), node.dtype))
+    z, at = new.add("broadcast", (zero,), None, node.shape, node.dtype), 0
+    for x in inputs:
+        n = x.shape[node.attributes]
+        if n:
+            region = tuple(
+                [(at, at + n, 1) if a == node.attributes else (0, m, 1) for a, m in enumerate(node.shape)]
+            )
+            z, at = new.add("assign", (z, x), region, node.shape, node.dtype), at + n
+    return z
+
+
+_REWRITES: dict[str, Callable[[Program, Node, tuple[Node, ...]], Node | None]] = {
+    "ufunc": _ufunc,
+    "cast": _cast,
+    "broadcast": _broadcast,
+    "reshape": _broadcast,
+    "transpose": _transpose,
+    "concatenate": _concatenate,
+}
