@@ -46,6 +46,7 @@ class Step(NamedTuple):
     name: str
     text: str
     declared: tuple[str, ...]
+    helpers: tuple[str, ...]  # functions that it calls
     arguments: tuple[str, ...]
     end: int
 
@@ -199,58 +200,42 @@ class _Summing:
     def _pack(self, name: str) -> Step:
         """The kernel as [group][phase][member][block][input][tap][channel of the block]."""
         plan, w = self.plan, Writer(self.dtype, self.machine)
-        taps = math.prod(plan.kernel)
+        size = plan.inputs * math.prod(plan.kernel)
+        square = w.e(f"alloca [{w.width * w.width} x {w.scalar}], align 64") if plan.turned else ""
 
         def index(i: str) -> None:
             group, number = w.div(i, self.blocks)
             start = self._start(w, number)
-            to = w.moved("%p1", w.mul(group, self.packed))
-            for j in range(self.vectors):
-                count = min(w.width, plan.outputs - j * w.width)
-                channel = w.add(start, j * w.width)
+
+            def vector(j: Any, count: int) -> None:
+                channel = w.add(start, w.mul(j, w.width))
+                to = w.moved("%p1", w.add(w.mul(group, self.packed), w.mul(j, w.width)))
                 if plan.turned:
-                    self._pack_turned(w, group, number, channel, count, w.moved(to, j * w.width))
+                    self._pack_turned(w, square, group, number, channel, count, to)
                 else:
                     first = w.add(w.mul(group, plan.outputs), channel)
-                    size = plan.inputs * taps
-                    source, target = w.moved("%p0", w.mul(first, size)), w.moved(to, j * w.width)
-                    target = w.moved(target, w.mul(number, size * self.block))
-                    self._pack_rows(w, count, size, source, size, lambda t, p=target: w.moved(p, w.mul(t, self.block)))
+                    target = w.moved(to, w.mul(number, size * self.block))
+                    _columns(w, count, size, w.moved("%p0", w.mul(first, size)), size, target, self.block)
+
+            _vectors(w, plan.outputs, self.vectors, vector)
 
         return _function(w, name, ("weights", "packed"), plan.groups * self.blocks, index)
 
-    def _pack_rows(self, w: Writer, count: int, size: int, source: str, step: int, target: Callable[[Any], str]) -> None:
-        """The transpose of `count` rows of `size` elements, `step` apart, filled up with zeros."""
-        if count > 0:
-            w.transpose((count, size), lambda i, t: w.moved(source, w.add(w.mul(i, step), t)), lambda t, _: target(t),
-                        pad=True)  # fmt: skip
-        else:
-            w.each(size, lambda t: w.store("zeroinitializer", target(t)) if target(t) else None)
-
-    def _pack_turned(self, w: Writer, group: Any, number: Any, channel: Any, count: int, to: str) -> None:
+    def _pack_turned(self, w: Writer, square: str, group: Any, number: Any, channel: Any, count: int, to: str) -> None:
+        """The vectors of a block of channels: each tap's goes where its phase has it."""
         plan, taps = self.plan, math.prod(self.plan.kernel)
-        places = self._tap_places()
+        places, size = self._tap_places(), min(w.width, taps)
 
         def of_input(i: Any) -> None:
             row = w.add(w.mul(w.add(w.mul(group, plan.inputs), i), plan.outputs), channel)
             source = w.moved("%p0", w.mul(row, taps))
-            for t0 in range(0, taps, w.width):
-                size = min(w.width, taps)
-                t0 = min(t0, taps - size)
-
-                def target(t: Any, t0: int = t0) -> str:
-                    if t0 + t not in places:
-                        return ""
-                    start, each, at = places[t0 + t]
-                    offset = w.add(start, w.mul(number, each))
-                    return w.moved(to, w.add(offset, w.add(w.mul(i, each // plan.inputs), at)))
-
-                if count > 0:
-                    self._pack_rows(w, count, size, w.moved(source, t0), taps, target)
-                else:
-                    for t in range(size):
-                        if target(t):
-                            w.store("zeroinitializer", target(t))
+            for t0 in [min(t, taps - size) for t in range(0, taps, w.width)]:
+                _columns(w, count, size, w.moved(source, t0), taps, square, w.width)
+                for t in range(size):
+                    if t0 + t in places:
+                        start, each, at = places[t0 + t]
+                        offset = w.add(w.mul(number, each), w.add(w.mul(i, each // plan.inputs), start + at))
+                        w.store(w.load(w.moved(square, t * w.width)), w.moved(to, offset))
 
         w.each(plan.inputs, of_input)
 
@@ -296,9 +281,7 @@ class _Summing:
                 for phases in plan.classes:
                     self._phase(w, phases, weights, number, bias)
                 to = w.moved(result, w.mul(first, size))
-                w.transpose((size, min(self.block, plan.outputs)),
-                            lambda p, j: w.moved(self.buffer, w.add(w.mul(p, self.block), j)),
-                            lambda j, p: w.moved(to, w.add(w.mul(j, size), p)))  # fmt: skip
+                w.transpose((size, min(self.block, plan.outputs)), self.buffer, self.block, to, size)
 
             if self.split:
                 block(number)
@@ -508,14 +491,13 @@ class _Correlating:
         """What an image adds for one block of channels."""
         plan, size = self.plan, math.prod(self.plan.places)
         start = self._start(w, number)
-        for j in range(self.vectors):
-            to, count = w.moved(self.buffer, j * w.width), min(w.width, plan.outputs - j * w.width)
-            first = w.add(start, j * w.width)
-            if count > 0:
-                w.transpose((count, size), lambda o, p, first=first: w.moved(g, w.add(w.mul(w.add(first, o), size), p)),
-                            lambda p, _, to=to: w.moved(to, w.mul(p, self.block)), pad=True)  # fmt: skip
-            else:
-                w.each(size, lambda p, to=to: w.store("zeroinitializer", w.moved(to, w.mul(p, self.block))))
+
+        def vector(j: Any, count: int) -> None:
+            first = w.add(start, w.mul(j, w.width))
+            to = w.moved(self.buffer, w.mul(j, w.width))
+            _columns(w, count, size, w.moved(g, w.mul(first, size)), size, to, self.block)
+
+        _vectors(w, plan.outputs, self.vectors, vector)
         deep, high, wide = plan.places
         columns = min(wide, PIXELS)
         rows = min(high, max(1, PIXELS // wide))
@@ -622,9 +604,7 @@ class _Correlating:
                 number = w.dot(index, [math.prod(self.counts[a + 1 :]) for a in range(4)])
                 p = w.moved(source, w.mul(number, self.rows * self.block))
                 q = w.moved(target, w.dot(starts, steps))
-                w.transpose((self.rows, min(self.block, plan.outputs)),
-                            lambda r, o: w.moved(p, w.add(w.mul(r, self.block), o)),
-                            lambda o, r: w.moved(q, w.add(w.mul(o, total), r)))  # fmt: skip
+                w.transpose((self.rows, min(self.block, plan.outputs)), p, self.block, q, total)
 
             over([])
 
@@ -677,6 +657,23 @@ def _pad(w: Writer, plan: Plan, channels: int, source: str, target: str) -> None
     w.each(channels, lambda c: w.each(deep, lambda d: w.each(high, lambda h: line(c, d, h))))
 
 
+def _vectors(w: Writer, channels: int, vectors: int, body: Callable[[Any, int], None]) -> None:
+    """`body(j, count)` for the vectors of a block, of which so many lanes are channels that there are."""
+    if channels >= vectors * w.width:
+        w.each(vectors, lambda j: body(j, w.width))
+    else:
+        for j in range(vectors):
+            body(j, max(0, min(w.width, channels - j * w.width)))
+
+
+def _columns(w: Writer, count: int, size: int, source: str, step: int, target: str, apart: int) -> None:
+    """The columns of `count` rows of `size` elements as vectors, filled up with zeros."""
+    if count:
+        w.transpose((count, size), source, step, target, apart, pad=True)
+    else:
+        w.each(size, lambda t: w.store("zeroinitializer", w.moved(target, w.mul(t, apart))))
+
+
 def _scratch(w: Writer, number: int, size: int) -> None:
     """The thread's part of the scratch memory."""
     at = w.mul("%thread", size)
@@ -699,7 +696,7 @@ def _function(w: Writer, name: str, arguments: Sequence[str], end: int, index: C
     w.loop("%lo", "%hi", 1, [], inside)
     w.do("ret void")
     text = f"define void @{name}(ptr %args, i64 %lo, i64 %hi, i64 %thread) {{\nentry:\n{w.text()}\n}}"
-    return Step(name, text, tuple(w.declared), tuple(arguments), end)
+    return Step(name, text, tuple(w.declared), tuple(w.helpers.values()), tuple(arguments), end)
 
 
 # ---- for a table of kernels ------------------------------------------------------------------------------------
@@ -718,7 +715,8 @@ def emit_to_kernel(name: str, plan: Plan, dtype: Any, machine: Any) -> Emitted:
 def module(emitted: Emitted) -> str:
     """One module of these kernels."""
     declared = sorted({line for step in emitted.steps for line in step.declared})
-    return "\n".join([*declared, *[step.text for step in emitted.steps]])
+    helpers = {text: None for step in emitted.steps for text in step.helpers}
+    return "\n".join([*declared, *helpers, *[step.text for step in emitted.steps]])
 
 
 # ---- on arrays -------------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ class Writer(Code):
         super().__init__(max(machine.vector // self.size, 1))
         self.fma, self.registers = machine.fma, registers(machine)
         self.scalar, self.v = REGISTER[self.t], self.vector(self.t)
+        self.helpers: dict[str, str] = {}  # functions that are called
 
     # ---- indices ----
 
@@ -173,24 +174,34 @@ class Writer(Code):
     def _shuffled(self, x: str, y: str, lanes: list[int]) -> str:
         return self.e(f"shufflevector {self.v} {x}, {self.v} {y}, <{self.width} x i32> {self.lanes(lanes, 'i4')}")
 
-    def transpose(self, shape: tuple[int, int], source: Callable[[Any, Any], str], target: Callable[[Any, Any], str],
-                  *, pad: bool = False) -> None:  # fmt: skip
-        """target(j, i)[0] = source(i, j)[0] for a matrix whose rows, and whose transpose's rows, are contiguous.
+    def transpose(self, shape: tuple[int, int], source: str, step: int, target: str, apart: int, *,
+                  pad: bool = False) -> None:  # fmt: skip
+        """target[j * apart + i] = source[i * step + j] for i, j below `shape`.
 
-        With `pad`, the transpose's rows are filled with zeros up to a whole vector. A target of "" is left out.
+        With `pad`, rows of the target are filled with zeros up to a whole vector.
         """
         width, (m, n) = self.width, shape
         high, wide = min(m, width), min(n, width)
+        name = f"transposed_{LETTER[self.t]}_{width}_{high}_{wide}{'_pad' * pad}"
+        if name not in self.helpers:
+            self.helpers[name] = self._transposing(name, high, wide, pad)
 
         def block(i: Any, j: Any) -> None:
-            rows = [self.load(source(self.add(i, r), j), wide) for r in range(high)]
-            rows = self.transposed(rows + ["zeroinitializer"] * (width - high))
-            for c in range(wide):
-                p = target(self.add(j, c), i)
-                if p:
-                    self.store(rows[c], p, None if pad else high)
+            p = self.moved(source, self.add(self.mul(i, step), j))
+            q = self.moved(target, self.add(self.mul(j, apart), i))
+            self.do(f"call void @{name}(ptr {p}, i64 {step}, ptr {q}, i64 {apart})")
 
         self.blocks(m, high, lambda _, i: self.blocks(n, wide, lambda _, j: block(i, j)))
+
+    def _transposing(self, name: str, high: int, wide: int, pad: bool) -> str:
+        """A function that transposes a block of at most as many rows and columns as a vector has lanes."""
+        lines, self.lines = self.lines, []
+        rows = [self.load(self.moved("%p", self.mul("%step", r)), wide) for r in range(high)]
+        rows = self.transposed(rows + ["zeroinitializer"] * (self.width - high))
+        for c in range(wide):
+            self.store(rows[c], self.moved("%q", self.mul("%apart", c)), None if pad else high)
+        text, self.lines = self.text(), lines
+        return f"define internal void @{name}(ptr %p, i64 %step, ptr %q, i64 %apart) {{\n{text}\nret void\n}}"
 
 
 def registers(machine: Any) -> int:
