@@ -20,11 +20,11 @@ to the thread.
 from __future__ import annotations
 
 import ctypes
+import functools
 import itertools
 import math
 import threading
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,7 +36,7 @@ from wengert.compile.microkernel import Tile, Writer, best_tile, fits, registers
 CHAIN = 512  # the most products that are added up plainly
 PIXELS = 256  # places of a block of the gradient to a kernel
 PARTS = 16
-UNROLLED = 12  # taps that are written out
+UNROLLED = 4  # taps that are written out
 Triple = tuple[int, ...]
 
 
@@ -106,12 +106,29 @@ def _three(sizes: Sequence[int], one: int = 1) -> Triple:
     return (one,) * (3 - len(sizes)) + tuple(sizes)
 
 
+def _merged(sizes: Sequence[Sequence[int]], plain: Sequence[bool]) -> list[Triple]:
+    """Sizes of three axes, where neighbours on which nothing but copying happens are one."""
+    found = [list(n) for n in sizes]
+    for a in (0, 1):
+        if plain[a] and plain[a + 1]:
+            for n in found:
+                n[a], n[a + 1] = 1, n[a] * n[a + 1]
+    return [tuple(n) for n in found]
+
+
+def _plain(geometry: Any, kernel: Triple) -> list[bool]:
+    padding = ((0, 0),) * (3 - len(geometry.padding)) + tuple(geometry.padding)
+    rows = zip(kernel, _three(geometry.stride), padding, strict=True)
+    return [k == 1 and s == 1 and p == (0, 0) for k, s, p in rows]
+
+
 def plan_forward(x: Sequence[int], w: Sequence[int], geometry: Any) -> Plan:
     """The plan of a convolution of arrays of these shapes."""
-    g, kernel, source = geometry.groups, _three(w[2:]), _three(x[2:])
+    g, kernel = geometry.groups, _three(w[2:])
+    places = _three(geometry.outputs(x[2:], w[2:]))
+    source, places = _merged((_three(x[2:]), places), _plain(geometry, kernel))
     padding = ((0, 0),) * (5 - len(x)) + tuple(geometry.padding)
     padded = tuple([n + a + b for n, (a, b) in zip(source, padding, strict=True)])
-    places = _three(geometry.outputs(x[2:], w[2:]))
     dilation = _three(geometry.dilation)
     phases = tuple([
         (Phase(0, n, tuple([k * d for k in range(size)]), (tuple(range(size)),)),)
@@ -124,7 +141,8 @@ def plan_forward(x: Sequence[int], w: Sequence[int], geometry: Any) -> Plan:
 
 def plan_to_input(z: Sequence[int], w: Sequence[int], places: Sequence[int], geometry: Any) -> Plan:
     """The plan of what flows back to an input with these places."""
-    g, kernel, source, target = geometry.groups, _three(w[2:]), _three(z[2:]), _three(places)
+    g, kernel = geometry.groups, _three(w[2:])
+    source, target = _merged((_three(z[2:]), _three(places)), _plain(geometry, kernel))
     padding = ((0, 0),) * (5 - len(z)) + tuple(geometry.padding)
     rows = zip(kernel, target, padding, _three(geometry.stride), _three(geometry.dilation), strict=True)
     axes = [_phases(k, n, a, s, d) for k, n, (a, _), s, d in rows]
@@ -177,6 +195,23 @@ class _Summing:
             self.starts[tuple([p.first for p in phases])] = size
             size += math.prod([p.members for p in phases]) * self._weights(phases) * self.blocks
         self.packed = size  # of a group
+        self.cost = sum(map(self._cost, plan.classes)) + self._cost_of_transpose(width)
+
+    def _cost(self, phases: tuple[Phase, ...]) -> float:
+        (high, wide), tile = _plane(phases), self._tile_of(phases)
+        pieces = -(-high // tile.places[0]) * -(-wide // tile.places[1]) * phases[0].count
+        pieces *= math.prod([p.members for p in phases]) * self.blocks
+        terms = self.plan.inputs * math.prod([len(p.offsets) for p in phases])
+        return pieces * (terms * step_cost(tile.rows, self.vectors) + 2 * tile.rows * self.vectors)
+
+    def _cost_of_transpose(self, width: int) -> float:
+        """Of the result, and of the weights for each of at most 64 images that share them."""
+        columns = self.blocks * self.vectors
+        weights = self.plan.inputs * math.prod(self.plan.kernel) / min(max(self.plan.batch, 1), 64)
+        return (math.prod(self.plan.places) + weights) * columns * 6.0
+
+    def _tile_of(self, phases: tuple[Phase, ...]) -> Tile:
+        return best_tile(_plane(phases), self.blocks * self.vectors, self.machine, self.vectors)
 
     def _weights(self, phases: Sequence[Phase]) -> int:
         """Elements of a block of a phase's weights."""
@@ -294,7 +329,7 @@ class _Summing:
     def _phase(self, w: Writer, phases: tuple[Phase, ...], weights: str, number: Any, bias: str) -> None:
         """All places of a phase."""
         plan, each = self.plan, self._weights(phases)
-        tile = best_tile(_plane(phases), self.blocks * self.vectors, self.machine, self.vectors)
+        tile = self._tile_of(phases)
         begin = self.starts[tuple([p.first for p in phases])]
 
         def member(index: tuple[Any, ...], m: Any) -> None:
@@ -323,72 +358,237 @@ class _Summing:
         plan, (high, wide), nb = self.plan, tile.places, self.vectors
         places = list(itertools.product(range(high), range(wide)))
         _, row, column = _steps(plan.padded)
-        from_ = [r * plan.step[1] * row + c * plan.step[2] * column for r, c in places]
+        rows = [r * plan.step[1] * row + c * plan.step[2] * column for r, c in places]
         _, row, column = _steps(plan.places)
         to = [(r * plan.apart[1] * row + c * plan.apart[2] * column) * self.block for r, c in places]
         targets = [w.moved(target, t + j * w.width) for t in to for j in range(nb)]
-        taps = math.prod([len(p.offsets) for p in phases])
-        pieces = -(-plan.inputs * taps // CHAIN)
-        each = -(-plan.inputs // pieces) if pieces else 0
-        pieces = -(-plan.inputs // each) if each else 0
+
+        def product(p: str, q: str, sums: list[str]) -> list[str]:
+            columns = [w.load(w.moved(q, j * w.width)) for j in range(nb)]
+            return w.products(sums, lambda r: w.moved(p, rows[r]), columns)
 
         def finished(sums: list[str]) -> list[str]:
             if bias:
-                columns = [w.load(w.moved(bias, j * w.width), self.plan.outputs - j * w.width) for j in range(nb)]
+                columns = [w.load(w.moved(bias, j * w.width), max(plan.outputs - j * w.width, 0)) for j in range(nb)]
                 sums = [w.arithmetic("fadd", x, columns[k % nb]) for k, x in enumerate(sums)]
             return [_relu(w, x) for x in sums] if self.relu else sums
 
-        zeros = ["zeroinitializer"] * len(targets)
-        if pieces <= 1:
-            sums = self._channels(w, phases, from_, source, packed, zeros, plan.inputs) if pieces else zeros
-            for x, p in zip(finished(sums), targets, strict=True):
-                w.store(x, p)
-            return
-        for p in targets:
-            w.store("zeroinitializer", p)
+        a, b, c = [len(p.offsets) for p in phases]
+        lines = (b * c * self.block, c * self.block, self.block)
+        terms = _Terms([p.offsets for p in phases], _steps(plan.padded), self.volume, a * b * c * self.block,
+                       (range(a), range(b), range(c)), lines)  # fmt: skip
+        get, put = [functools.partial(w.load, p) for p in targets], [functools.partial(w.store, p=p) for p in targets]
+        _accumulated(w, plan.inputs, terms, source, packed, product, get, put, finished if bias or self.relu else None)
 
-        def piece(i: Any) -> None:
-            c = w.mul(i, each)
-            count = w.least(w.e(f"sub i64 {plan.inputs}, {c}"), each) if plan.inputs % each else each
-            part = w.moved(source, w.mul(c, self.volume)), w.moved(packed, w.mul(c, taps * self.block))
-            for x, p in zip(self._channels(w, phases, from_, *part, zeros, count), targets, strict=True):
-                w.store(w.arithmetic("fadd", w.load(p), x), p)
 
-        w.each(pieces, piece)
-        if bias or self.relu:
-            for x, p in zip(finished([w.load(p) for p in targets]), targets, strict=True):
-                w.store(x, p)
+class _Across:
+    """The kernel of a plan with vectors over places rather than channels: for few channels, or kernels of one tap.
 
-    def _channels(self, w: Writer, phases: tuple[Phase, ...], places: list[int], source: str, packed: str,
-                  sums: list[str], count: Any) -> list[str]:  # fmt: skip
-        """The sums over that many channels and all taps."""
-        steps = _steps(self.plan.padded)
-        loops, taps = _unrolled([p.offsets for p in phases], steps)
-        size = len(taps)
-        total = size * math.prod([n for n, _ in loops])
-        unroll = 1
-        if isinstance(count, int) and not loops:
-            unroll = next(u for u in (8, 4, 2, 1) if count % u == 0 and (u == 1 or u * size <= 8))
+        z[o, place...]  +=  w[o, c, tap]  x[c, (place * stride + tap * dilation)...]
 
-        def channel(c: Any, sums: list[str]) -> list[str]:
-            image, block = w.moved(source, w.mul(c, self.volume)), w.moved(packed, w.mul(c, total * self.block))
+    The source's last axis is divided by the stride, so that what a vector reads lies together.
+    """
 
-            def inner(index: list[Any], sums: list[str]) -> list[str]:
-                p = w.moved(image, w.dot(index, [d for _, d in loops]))
-                number = w.dot(index, [math.prod([n for n, _ in loops[a + 1 :]]) for a in range(len(loops))])
-                q = w.moved(block, w.mul(number, size * self.block))
-                for u in range(unroll):
-                    for t, at in enumerate(taps):
-                        columns = [w.load(w.moved(q, ((u * size + t) * self.vectors + j) * w.width))
-                                   for j in range(self.vectors)]  # fmt: skip
-                        sums = w.products(sums, lambda r, at=at, u=u: w.moved(p, places[r] + at + u * self.volume), columns)
-                return sums
+    def __init__(self, plan: Plan, dtype: Any, machine: Any, bias: bool = False, relu: bool = False) -> None:
+        self.plan, self.dtype, self.machine, self.bias, self.relu = plan, np.dtype(dtype), machine, bias, relu
+        self.width = Writer(dtype, machine).width
+        self.row = -(-plan.padded[2] // plan.step[2])  # elements of a row with the same remainder
+        self.padded = (*plan.padded[:2], self.row * plan.step[2])
+        self.direct = plan.direct and plan.step[2] == 1
+        self.volume = math.prod(self.padded)
+        self.blocking = {phases: self._block(phases) for phases in plan.classes}
+        self.cost = sum([cost for *_, cost in self.blocking.values()])
 
-            return w.nested([n for n, _ in loops], sums, inner)
+    def _block(self, phases: tuple[Phase, ...]) -> tuple[int, int, int, float]:
+        """Outputs, rows of places, and vectors of a row in a block; and what the phase costs."""
+        plan, free = self.plan, registers(self.machine)
+        high, wide = _plane(phases)
+        vectors = -(-wide // self.width)
+        times = plan.inputs * math.prod([len(p.offsets) for p in phases]) * phases[0].count
+        times *= math.prod([p.members for p in phases])
 
-        if count == unroll:
-            return channel(0, sums)
-        return w.loop("0", str(count), unroll, [(w.v, x) for x in sums], channel)
+        def cost(r: int, h: int, v: int) -> float:
+            pieces = -(-plan.outputs // r) * -(-high // h) * -(-vectors // v)
+            scattered = 16 if plan.apart[2] > 1 else 2
+            return pieces * (times * (step_cost(r, h * v, 1.5) + 0.02) + scattered * r * h * v)
+
+        found = [
+            (r, h, v, cost(r, h, v))
+            for r in range(1, min(plan.outputs, 16) + 1)
+            for v in range(1, min(vectors, 8) + 1)
+            for h in range(1, min(high, 8) + 1)
+            if fits(h * v, r, free) and (h == 1 or v == vectors) and r * h * v <= 24
+        ]
+        return min(found, key=lambda f: f[3]) if found else (1, 1, 1, 0.0)
+
+    def emitted(self, name: str) -> Emitted:
+        size = self.dtype.itemsize
+        scratch = 0 if self.direct else _aligned((self.plan.inputs * self.volume + self.width) * size)
+        return Emitted((self._sum(name, scratch),), {"scratch": scratch})
+
+    def _sum(self, name: str, scratch: int) -> Step:
+        plan, w = self.plan, Writer(self.dtype, self.machine)
+        names = ("source", "weights", "result", "scratch", *(["bias"] if self.bias else []))
+        taps, size = math.prod(plan.kernel), math.prod(plan.places)
+
+        def start() -> None:
+            _scratch(w, 3, scratch)
+            self.image = "%mine"
+            if not self.direct:
+                w.clear("%mine", plan.inputs * self.volume + self.width)
+
+        def index(i: str) -> None:
+            group = w.div(i, plan.groups)[1]
+            source = w.moved("%p0", w.mul(i, plan.inputs * math.prod(plan.source)))
+            if self.direct:
+                self.image = source
+            else:
+                _pad(w, plan, plan.inputs, source, self.image, self.padded)
+            weights = w.moved("%p1", w.mul(group, plan.inputs * plan.outputs * taps))
+            result = w.moved("%p2", w.mul(i, plan.outputs * size))
+            bias = w.moved("%p4", w.mul(group, plan.outputs)) if self.bias else ""
+            for phases in plan.classes:
+                self._phase(w, phases, weights, result, bias)
+
+        return _function(w, name, names, plan.batch * plan.groups, index, start)
+
+    def _phase(self, w: Writer, phases: tuple[Phase, ...], weights: str, result: str, bias: str) -> None:
+        plan, (rows, high, vectors, _) = self.plan, self.blocking[phases]
+        across = -(-phases[2].count // self.width)  # vectors of a row
+        steps = (plan.outputs * math.prod(plan.kernel), math.prod(plan.kernel))
+        of_input, of_output = steps if plan.turned else steps[::-1]
+        if not plan.turned:
+            of_input, of_output = math.prod(plan.kernel), plan.inputs * math.prod(plan.kernel)
+        taps = [np.array(p.taps) for p in phases]  # (member, tap)
+        apart = [int(t[1, 0] - t[0, 0]) if t.shape[0] > 1 and t.shape[1] else 0 for t in taps]
+        lines = _steps(plan.kernel)
+
+        def member(index: tuple[Any, ...]) -> None:
+            start = w.dot(index, [a * b for a, b in zip(apart, lines, strict=True)])
+            first = [w.add(p.first, r) for p, r in zip(phases, index, strict=True)]
+
+            def block(o: Any, d: Any, h: Any, v: Any) -> None:
+                place = (w.mul(d, plan.step[0]), w.mul(h, plan.step[1]), v)
+                source = w.moved(self.image, w.dot(place, _steps(self.padded)))
+                place = [w.add(a, w.mul(i, s)) for a, i, s in zip(first, (d, h, v), plan.apart, strict=True)]
+                at = w.add(w.mul(o, math.prod(plan.places)), w.dot(place, _steps(plan.places)))
+                kernel = w.moved(weights, w.add(start, w.mul(o, of_output)))
+                self._tile(w, phases, source, kernel, w.moved(result, at), bias and w.moved(bias, o),
+                           (of_input, of_output))  # fmt: skip
+
+            def line(o: Any, d: Any, h: Any) -> None:
+                if across == vectors:
+                    block(o, d, h, 0)
+                else:
+                    w.blocks(phases[2].count, self.width * vectors, lambda _, v: block(o, d, h, v))
+
+            w.blocks(plan.outputs, rows, lambda _, o: w.each(phases[0].count, lambda d: w.blocks(
+                phases[1].count, high, lambda _, h: line(o, d, h))))  # fmt: skip
+
+        if all([p.count for p in phases]):
+            a, b, c = [p.members for p in phases]
+            w.each(a, lambda i: w.each(b, lambda j: w.each(c, lambda k: member((i, j, k)))))
+
+    def _tile(self, w: Writer, phases: tuple[Phase, ...], source: str, weights: str, target: str, bias: str,
+              steps: tuple[int, int]) -> None:  # fmt: skip
+        plan, (outputs, high, vectors, _) = self.plan, self.blocking[phases]
+        wide, size = phases[2].count, math.prod(plan.places)
+        lanes = min(wide, w.width)
+        starts = [(r, min(v * w.width, wide - lanes)) for r in range(high) for v in range(vectors)]
+        if -(-wide // w.width) > vectors:
+            starts = [(r, v * w.width) for r in range(high) for v in range(vectors)]
+        columns = [r * plan.step[1] * self.padded[2] + v for r, v in starts]
+        places = [r * plan.apart[1] * plan.places[2] + v * plan.apart[2] for r, v in starts]
+        targets = [w.moved(target, o * size + at) for o in range(outputs) for at in places]
+        known = lanes if self.direct else None  # behind the scratch memory's rows is more of it
+
+        def product(p: str, q: str, sums: list[str]) -> list[str]:
+            xs = [w.load(w.moved(p, at), known) for at in columns]
+            return w.products(sums, lambda r: w.moved(q, r * steps[1]), xs)
+
+        def finished(sums: list[str]) -> list[str]:
+            if bias:
+                rows = [w.everywhere(w.moved(bias, r)) for r in range(outputs)]
+                sums = [w.arithmetic("fadd", x, rows[k // len(columns)]) for k, x in enumerate(sums)]
+            return [_relu(w, x) for x in sums] if self.relu else sums
+
+        offsets: list[Sequence[int]] = [p.offsets for p in phases]
+        offsets[2] = [at % plan.step[2] * self.row + at // plan.step[2] for at in offsets[2]]
+        taps = [p.taps[0] for p in phases]
+        get = [functools.partial(w.load_apart, p, lanes, plan.apart[2]) for p in targets]
+        put = [functools.partial(w.store_apart, p=p, n=lanes, apart=plan.apart[2]) for p in targets]
+        terms = _Terms(offsets, _steps(self.padded), self.volume, steps[0], taps, _steps(plan.kernel))
+        _accumulated(w, plan.inputs, terms, source, weights, product, get, put,
+                     finished if bias or self.relu else None)  # fmt: skip
+
+
+class _Terms(NamedTuple):
+    """What is summed over. Of the source: the taps' offsets on each axis, an index's step there, a channel's step; of
+    the weights: a channel's step, the taps on each axis, and their steps."""
+
+    offsets: Sequence[Sequence[int]]
+    steps: Triple
+    channel: int
+    weights: int
+    taps: Sequence[Sequence[int]]
+    apart: Triple
+
+
+def _accumulated(w: Writer, channels: int, terms: _Terms, source: str, weights: str,
+                 product: Callable[[str, str, list[str]], list[str]], get: list[Any], put: list[Any],
+                 finished: Callable[[list[str]], list[str]] | None) -> None:  # fmt: skip
+    """A block of sums over channels and taps, put where it belongs; `product` adds one term."""
+    taps = math.prod([len(axis) for axis in terms.offsets])
+    zeros = ["zeroinitializer"] * len(put)
+    pieces = -(-channels * taps // CHAIN)
+    each = -(-channels // pieces) if pieces else 0
+    pieces = -(-channels // each) if each else 0
+    if pieces <= 1:
+        sums = _channels(w, channels, terms, source, weights, product, zeros) if pieces else zeros
+        for x, store in zip(finished(sums) if finished else sums, put, strict=True):
+            store(x)
+        return
+    for store in put:
+        store("zeroinitializer")
+
+    def piece(i: Any) -> None:
+        c = w.mul(i, each)
+        count = w.least(w.e(f"sub i64 {channels}, {c}"), each) if channels % each else each
+        part = w.moved(source, w.mul(c, terms.channel)), w.moved(weights, w.mul(c, terms.weights))
+        for x, load, store in zip(_channels(w, count, terms, *part, product, zeros), get, put, strict=True):
+            store(w.arithmetic("fadd", load(), x))
+
+    w.each(pieces, piece)
+    if finished:
+        for x, store in zip(finished([load() for load in get]), put, strict=True):
+            store(x)
+
+
+def _channels(w: Writer, count: Any, terms: _Terms, source: str, weights: str,
+              product: Callable[[str, str, list[str]], list[str]], sums: list[str]) -> list[str]:  # fmt: skip
+    """The sums over that many channels and all taps."""
+    loops, taps = _unrolled(terms)
+    unroll = 1
+    if isinstance(count, int) and not loops:
+        unroll = next(u for u in (4, 2, 1) if count % u == 0 and (u == 1 or u * len(taps) <= UNROLLED))
+
+    def channel(c: Any, sums: list[str]) -> list[str]:
+        image, block = w.moved(source, w.mul(c, terms.channel)), w.moved(weights, w.mul(c, terms.weights))
+
+        def inner(index: list[Any], sums: list[str]) -> list[str]:
+            p = w.moved(image, w.dot(index, [step for _, step, _ in loops]))
+            q = w.moved(block, w.dot(index, [step for _, _, step in loops]))
+            for u in range(unroll):
+                for at, weight in taps:
+                    place, weight = w.moved(p, u * terms.channel + at), w.moved(q, u * terms.weights + weight)
+                    sums = product(place, weight, sums)
+            return sums
+
+        return w.nested([n for n, _, _ in loops], sums, inner)
+
+    if count == unroll:
+        return channel(0, sums)
+    return w.loop("0", str(count), unroll, [(w.v, x) for x in sums], channel)
 
 
 # ---- to kernel -------------------------------------------------------------------------------------------------
@@ -631,28 +831,39 @@ def _relu(w: Writer, x: str) -> str:
     return w.select(w.compare("ole", x, "zeroinitializer", w.t), "zeroinitializer", x, w.t)
 
 
-def _unrolled(offsets: Sequence[Sequence[int]], steps: Triple) -> tuple[list[tuple[int, int]], list[int]]:
-    """Loops over taps, each (how many, how far apart), and the offsets of those that are written out in the innermost."""
-    axes: list[list[int]] = [[at * step for at in axis] for axis, step in zip(offsets, steps, strict=True)]
-    loops, inner = [], [0]
+def _unrolled(terms: _Terms) -> tuple[list[tuple[int, int, int]], list[tuple[int, int]]]:
+    """Loops over taps, each (how many, step in the source, step in the weights), and the offsets in both of those taps
+    that are written out in the innermost."""
+    loops: list[tuple[int, int, int]] = []
+    inner = [(0, 0)]
+    axes = [
+        [(at * step, tap * line) for at, tap in zip(offsets, taps, strict=True)]
+        for offsets, step, taps, line in zip(terms.offsets, terms.steps, terms.taps, terms.apart, strict=True)
+    ]
     for axis in reversed(axes):
-        if not loops and len(axis) * len(inner) <= UNROLLED:
-            inner = [a + b for a in axis for b in inner]
+        apart = {(b[0] - a[0], b[1] - a[1]) for a, b in itertools.pairwise(axis)}
+        if len(apart) > 1 or (not loops and len(axis) * len(inner) <= UNROLLED):
+            inner = [(a + c, b + d) for a, b in axis for c, d in inner]
         else:  # the first is in the innermost's offsets
-            inner = [axis[0] + b for b in inner]
-            loops.insert(0, (len(axis), axis[1] - axis[0] if len(axis) > 1 else 0))
+            inner = [(axis[0][0] + c, axis[0][1] + d) for c, d in inner]
+            loops.insert(0, (len(axis), *(apart.pop() if apart else (0, 0))))
     return loops, inner
 
 
-def _pad(w: Writer, plan: Plan, channels: int, source: str, target: str) -> None:
-    """An image into its place among zeros."""
+def _pad(w: Writer, plan: Plan, channels: int, source: str, target: str, padded: Triple | None = None) -> None:
+    """An image into its place among zeros; with `padded`, the rows' elements by their remainder by the step."""
     deep, high, wide = plan.source
-    begin = w.dot(plan.before, _steps(plan.padded))
+    sizes = padded or plan.padded
+    begin = w.dot(plan.before[:2], _steps(sizes)[:2])
 
     def line(c: Any, d: Any, h: Any) -> None:
         at = w.dot((c, d, h), (deep * high * wide, high * wide, wide))
-        to = w.dot((c, d, h), (math.prod(plan.padded), *_steps(plan.padded)[:2]))
-        w.copy(w.moved(source, at), w.moved(target, w.add(to, begin)), wide)
+        to = w.dot((c, d, h), (math.prod(sizes), *_steps(sizes)[:2]))
+        p, q = w.moved(source, at), w.moved(target, w.add(to, begin))
+        if padded and plan.step[2] > 1:
+            w.divide(p, q, wide, plan.step[2], plan.before[2], sizes[2] // plan.step[2])
+        else:
+            w.copy(p, w.moved(q, plan.before[2]), wide)
 
     w.each(channels, lambda c: w.each(deep, lambda d: w.each(high, lambda h: line(c, d, h))))
 
@@ -704,7 +915,8 @@ def _function(w: Writer, name: str, arguments: Sequence[str], end: int, index: C
 
 def emit_sum(name: str, plan: Plan, dtype: Any, machine: Any, *, bias: bool = False, relu: bool = False) -> Emitted:
     """The kernels of a convolution or of its transpose, from "source", "weights" (and "bias") to "result"."""
-    return _Summing(plan, dtype, machine, bias, relu).emitted(name)
+    ways = _Summing(plan, dtype, machine, bias, relu), _Across(plan, dtype, machine, bias, relu)
+    return min(ways, key=lambda way: way.cost).emitted(name)
 
 
 def emit_to_kernel(name: str, plan: Plan, dtype: Any, machine: Any) -> Emitted:
@@ -756,7 +968,7 @@ class Native:
                 t.join()
 
 
-@cache
+@functools.cache
 def _native(emit: Any, plan: Plan, dtype: Any, machine: Any, options: tuple[tuple[str, bool], ...] = ()) -> Native:
     name = f"c{abs(hash((emit.__name__, plan, dtype, options))):x}"
     return Native(emit(name, plan, dtype, machine, **dict(options)), machine)

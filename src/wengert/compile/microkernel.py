@@ -135,6 +135,48 @@ class Writer(Code):
         else:
             self.blocks(n, self.width, lambda _, i: self.store(self.load(self.moved(source, i)), self.moved(target, i)))
 
+    def load_apart(self, p: str, n: int, apart: int) -> str:
+        """n elements, so far apart."""
+        if apart == 1:
+            return self.load(p, n)
+        name = f"llvm.masked.gather.v{self.width}{LETTER[self.t]}.v{self.width}p0"
+        parts = (self._pointers(p, apart), ("i32", str(self.size)), (self.vector("b1"), self.lanes_below(n)))
+        return self.call(self.v, name, *parts, (self.v, "zeroinitializer"))
+
+    def store_apart(self, x: str, p: str, n: int, apart: int) -> None:
+        if apart == 1:
+            self.store(x, p, n)
+            return
+        name = f"llvm.masked.scatter.v{self.width}{LETTER[self.t]}.v{self.width}p0"
+        parts = (self._pointers(p, apart), ("i32", str(self.size)), (self.vector("b1"), self.lanes_below(n)))
+        self.call("void", name, (self.v, x), *parts)
+
+    def _pointers(self, p: str, apart: int) -> tuple[str, str]:
+        lanes = self.lanes([apart * k for k in range(self.width)], "i8")
+        return f"<{self.width} x ptr>", self.e(f"getelementptr {self.scalar}, ptr {p}, {self.vector('i8')} {lanes}")
+
+    def divide(self, source: str, target: str, n: int, step: int, before: int, row: int) -> None:
+        """Element i of n goes to place (i + before) // step of the row of its remainder; rows are `row` apart."""
+        chunk = self.width * step
+
+        def piece(i: Any, count: int) -> None:
+            p, q = self.moved(source, self.mul(i, chunk)), self.moved(target, self.mul(i, self.width))
+            parts = [self.load(self.moved(p, k * self.width), max(0, count - k * self.width)) for k in range(step)]
+            for r in range(min(step, count)):
+                x = parts[0]
+                for k in range(1, step):
+                    take = [divmod(lane * step + r, self.width) for lane in range(self.width)]
+                    x = self._shuffled(x, parts[k], [
+                        at + self.width if part == k else (at if k == 1 else lane) for lane, (part, at) in enumerate(take)
+                    ])  # fmt: skip
+                to = (r + before) % step * row + (r + before) // step
+                self.store(x, self.moved(q, to), -(-(count - r) // step))
+
+        if n >= chunk:
+            self.each(n // chunk, lambda i: piece(i, chunk))
+        if n % chunk:
+            piece(n // chunk, n % chunk)
+
     # ---- sums of products ----
 
     def products(self, sums: list[str], rows: Callable[[int], str], columns: list[str]) -> list[str]:
@@ -209,14 +251,16 @@ def registers(machine: Any) -> int:
     return 32 if machine.vector == 64 or machine.triple.startswith(("aarch64", "arm64")) else 16
 
 
-def step_cost(rows: int, vectors: int) -> float:
-    """Cycles of one step of the microkernel: two products at a time, each after the one before it in the same sum."""
-    return max(rows * vectors / 2, (rows + vectors) / 2, 4.0) + 0.5
+def step_cost(rows: int, vectors: int, loads: float = 1.0) -> float:
+    """Cycles of one step of the microkernel, where a vector takes so many loads: two loads and two products at a time,
+    each product after the one before it in the same sum."""
+    return max(rows * vectors / 2, (rows + loads * vectors) / 2 + 0.25, 4.0) + 0.5
 
 
 def fits(rows: int, vectors: int, count: int) -> bool:
-    """Whether that many sums, the vectors and one row are held in registers."""
-    return rows * vectors + vectors + 1 <= count - 3 * (count > 16)
+    """Whether a block is held in so many registers: the sums, the vectors, and the rows, which LLVM loads early where
+    they are used more than once."""
+    return rows * vectors + vectors + (rows if vectors > 1 else 4) <= count - 3 * (count > 16)
 
 
 class Tile(NamedTuple):
