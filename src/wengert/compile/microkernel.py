@@ -123,6 +123,19 @@ class Writer(Code):
             return self.intrinsic("fma", self.t, x, y, z)
         return self.arithmetic("fadd", self.arithmetic("fmul", x, y), z)
 
+    def total(self, x: str) -> str:
+        """The sum of a vector's lanes, by halves."""
+        n = self.width
+        while n > 1:
+            half = n // 2
+            v, lanes = f"<{n} x {self.scalar}>", f"<{half} x i32>"
+            low, high = [
+                self.e(f"shufflevector {v} {x}, {v} poison, {lanes} <{', '.join([f'i32 {k}' for k in part])}>")
+                for part in (range(half), range(half, n))
+            ]
+            x, n = self.e(f"fadd <{half} x {self.scalar}> {low}, {high}"), half
+        return self.e(f"extractelement <1 x {self.scalar}> {x}, i32 0")
+
     def clear(self, p: str, count: Any) -> None:
         """Zeros."""
         size = self.mul(count, self.size)

@@ -1,0 +1,109 @@
+"""Kernels as steps of a table, and what runs them on arrays.
+
+A kernel is `name(arguments, lo, hi, thread)`: it does the indices lo ... hi - 1 of its step, and has scratch memory
+that belongs to the thread.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy import ndarray
+
+from wengert.compile import machine as machines
+from wengert.compile.microkernel import Writer
+
+
+class Step(NamedTuple):
+    """A kernel of a table: its function, the names of the arrays it is given, and how many indices it has."""
+
+    name: str
+    text: str
+    declared: tuple[str, ...]
+    helpers: tuple[str, ...]  # functions that it calls
+    arguments: tuple[str, ...]
+    end: int
+
+
+class Emitted(NamedTuple):
+    """Kernels to be run one after the other, and the bytes of buffers they need; of "scratch", each thread."""
+
+    steps: tuple[Step, ...]
+    buffers: dict[str, int]
+
+
+def function(w: Writer, name: str, arguments: Sequence[str], end: int, index: Callable[[str], None],
+              start: Callable[[], None] | None = None) -> Step:  # fmt: skip
+    """A kernel that does `index(i)` for each of its indices."""
+    for k in range(len(arguments)):
+        w.do(f"%q{k} = getelementptr ptr, ptr %args, i64 {k}")
+        w.do(f"%p{k} = load ptr, ptr %q{k}")
+    if start:
+        start()
+
+    def inside(i: str, _: list[str]) -> list[str]:
+        index(i)
+        return []
+
+    w.loop("%lo", "%hi", 1, [], inside)
+    w.do("ret void")
+    text = f"define void @{name}(ptr %args, i64 %lo, i64 %hi, i64 %thread) {{\nentry:\n{w.text()}\n}}"
+    return Step(name, text, tuple(w.declared), tuple(w.helpers.values()), tuple(arguments), end)
+
+
+def scratch_of(w: Writer, number: int, size: int) -> None:
+    """The thread's part of the scratch memory."""
+    at = w.mul("%thread", size)
+    w.do(f"%mine = getelementptr i8, ptr %p{number}, i64 {at}")
+
+
+def aligned(size: int) -> int:
+    return -(-size // 64) * 64
+
+
+def module(emitted: Emitted) -> str:
+    """One module of these kernels."""
+    declared = sorted({line for step in emitted.steps for line in step.declared})
+    helpers = {text: None for step in emitted.steps for text in step.helpers}
+    return "\n".join([*declared, *helpers, *[step.text for step in emitted.steps]])
+
+
+class Native:
+    """Kernels that are compiled, to be called on arrays."""
+
+    def __init__(self, emitted: Emitted, machine: Any) -> None:
+        self.emitted = emitted
+        signature = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
+        addresses = machines.link(module(emitted), machine, [step.name for step in emitted.steps])
+        self.functions = [signature(address) for address in addresses]
+
+    def __call__(self, arrays: dict[str, ndarray], threads: int = 1) -> None:
+        """Run them on these arrays, all C-contiguous."""
+        buffers = {name: np.empty(size * (threads if name == "scratch" else 1) + 64, np.uint8)
+                   for name, size in self.emitted.buffers.items()}  # fmt: skip
+        places = {name: array.ctypes.data for name, array in arrays.items()}
+        places |= {name: -(-array.ctypes.data // 64) * 64 for name, array in buffers.items()}
+        for step, function in zip(self.emitted.steps, self.functions, strict=True):
+            words = (ctypes.c_void_p * len(step.arguments))(*[places[name] for name in step.arguments])
+            if threads == 1 or step.end == 1:
+                function(words, 0, step.end, 0)
+                continue
+            indices = itertools.count()
+
+            def work(
+                thread: int, f: Any = function, words: Any = words, step: Step = step, indices: Any = indices
+            ) -> None:
+                while (i := next(indices)) < step.end:
+                    f(words, i, i + 1, thread)
+
+            others = [threading.Thread(target=work, args=(k,)) for k in range(1, threads)]
+            for t in others:
+                t.start()
+            work(0)
+            for t in others:
+                t.join()
