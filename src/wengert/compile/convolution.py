@@ -9,11 +9,9 @@ with vectors over channels:
     to kernel  w[(c, tap), o...] += x[c, place * stride + tap * dilation]  g[place, o...]
 
 Arrays are (batch, channels, *places) outside; the kernel is repacked, and what has channels last, z above and g below,
-is transposed in the cache, image by image. Sums have at most a few hundred terms before they are added to others'. Images are
-independent; the gradient to the kernel has a copy for each of a few runs of images, which are added in their
-order. So nothing depends on the number of threads.
-
-Where there are few channels, vectors go over places instead.
+is transposed in the cache, image by image. Sums have at most a few hundred terms before they are added to others'.
+Images are independent; the gradient to the kernel has a copy for each of a few runs of images, which are added in their
+order. So nothing depends on the number of threads. Where there are few channels, vectors go over places instead.
 """
 
 from __future__ import annotations
@@ -36,13 +34,13 @@ from wengert.compile.steps import Emitted, Native
 
 def emit_sum(name: str, plan: Plan, dtype: Any, machine: Any, *, bias: bool = False, relu: bool = False) -> Emitted:
     """The kernels of a convolution or of its transpose, from "source", "weights" (and "bias") to "result"."""
-    ways = Summing(plan, dtype, machine, bias, relu), Across(plan, dtype, machine, bias, relu)
+    ways: tuple[Any, ...] = Summing(plan, dtype, machine, bias, relu), Across(plan, dtype, machine, bias, relu)
     return min(ways, key=lambda way: way.cost).emitted(name)
 
 
 def emit_to_kernel(name: str, plan: Plan, dtype: Any, machine: Any) -> Emitted:
     """The kernels of what flows back to a kernel, from "source" and "gradient" to "result"."""
-    ways = Correlating(plan, dtype, machine), Along(plan, dtype, machine)
+    ways: tuple[Any, ...] = Correlating(plan, dtype, machine), Along(plan, dtype, machine)
     return min(ways, key=lambda way: way.cost).emitted(name)
 
 

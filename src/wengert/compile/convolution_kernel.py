@@ -133,9 +133,7 @@ class Correlating:
             ]
             self._tiles(w, (d, h0, v0), counts, sums)
 
-        w.each(
-            deep, lambda d: w.each(-(-high // rows), lambda h: w.each(-(-wide // columns), lambda v: places(d, h, v)))
-        )
+        w.every([deep, -(-high // rows), -(-wide // columns)], lambda index: places(*index))
 
     def _tiles(self, w: Writer, first: tuple[Any, ...], counts: list[Any], sums: str) -> None:
         """The sums over a rectangle of places, for every channel and tap."""
@@ -149,7 +147,7 @@ class Correlating:
         at = [sum([i * e for i, e in zip(r, each, strict=True)]) for r in itertools.product(*map(range, self.shape))]
         sizes = (plan.inputs, *plan.kernel)
 
-        def tile(index: list[Any]) -> None:
+        def tile(index: tuple[Any, ...]) -> None:
             starts = [w.least(w.mul(i, b), n - b) for i, b, n in zip(index, self.shape, sizes, strict=True)]
             image = w.moved(source, w.dot(starts, each))
             number = w.dot(index, [math.prod(self.counts[a + 1 :]) for a in range(4)])
@@ -159,17 +157,12 @@ class Correlating:
                 p = w.moved(to, k * w.width)
                 w.store(w.arithmetic("fadd", w.load(p), x), p)
 
-        def over(index: list[Any]) -> None:
-            if len(index) == 4:
-                tile(index)
-            else:
-                w.each(self.counts[len(index)], lambda i: over([*index, i]))
-
-        over([])
+        w.every(self.counts, tile)
 
     def _pixels(
         self, w: Writer, image: str, gradient: str, counts: list[Any], at: list[int], sums: list[str]
     ) -> list[str]:
+        """The sums over a rectangle of places."""
         plan, (high, wide) = self.plan, counts
         _, row, column = [a * b for a, b in zip(steps_of(plan.padded), plan.step, strict=True)]
         unroll = 1
@@ -204,17 +197,14 @@ class Correlating:
             source = w.moved("%p0", w.mul(i, self.tiles * self.rows * self.block))
             target = w.moved("%p1", w.mul(first, total))
 
-            def over(index: list[Any]) -> None:
-                if len(index) < 4:
-                    w.each(self.counts[len(index)], lambda i: over([*index, i]))
-                    return
+            def block(index: tuple[Any, ...]) -> None:
                 starts = [w.least(w.mul(i, b), n - b) for i, b, n in zip(index, self.shape, sizes, strict=True)]
                 number = w.dot(index, [math.prod(self.counts[a + 1 :]) for a in range(4)])
                 p = w.moved(source, w.mul(number, self.rows * self.block))
                 q = w.moved(target, w.dot(starts, steps))
                 w.transpose((self.rows, min(self.block, plan.outputs)), p, self.block, q, total)
 
-            over([])
+            w.every(self.counts, block)
 
         return function(w, name, ("parts", "result"), plan.groups * self.blocks, index)
 
@@ -269,13 +259,14 @@ class Along:
         steps.append(self._added(name))
         return Emitted(tuple(steps), {"parts": self.parts * self.plan.groups * self.region * size, "scratch": scratch})
 
-    def _over(self, w: Writer, body: Callable[[Any, list[Any]], None], index: tuple[Any, ...] = ()) -> None:
+    def _over(self, w: Writer, body: Callable[[Any, list[Any]], None]) -> None:
         """`body(number, starts)` for each block of sums."""
-        if len(index) < 5:
-            w.each(self.counts[len(index)], lambda i: self._over(w, body, (*index, i)))
-            return
-        starts = [w.least(w.mul(i, b), n - b) for i, b, n in zip(index, self.shape, self.sizes, strict=True)]
-        body(w.dot(index, [math.prod(self.counts[a + 1 :]) for a in range(5)]), starts)
+
+        def block(index: tuple[Any, ...]) -> None:
+            starts = [w.least(w.mul(i, b), n - b) for i, b, n in zip(index, self.shape, self.sizes, strict=True)]
+            body(w.dot(index, [math.prod(self.counts[a + 1 :]) for a in range(5)]), starts)
+
+        w.every(self.counts, block)
 
     def _sums(self, name: str, scratch: int) -> Step:
         plan, w = self.plan, Writer(self.dtype, self.machine)
@@ -345,8 +336,12 @@ class Along:
         def line(h: Any, xs: list[str]) -> list[str]:
             p, q = w.moved(x0, w.mul(h, plan.step[1] * self.padded[2])), w.moved(g0, w.mul(h, wide))
             if wide // w.width:
-                xs = w.nested([wide // w.width], xs, lambda i, xs: vector(
-                    w.moved(p, w.mul(i[0], w.width)), w.moved(q, w.mul(i[0], w.width)), xs, None))  # fmt: skip
+
+                def whole(i: list[Any], xs: list[str]) -> list[str]:
+                    at = w.mul(i[0], w.width)
+                    return vector(w.moved(p, at), w.moved(q, at), xs, None)
+
+                xs = w.nested([wide // w.width], xs, whole)
             if rest:
                 xs = vector(w.moved(p, wide - rest), w.moved(q, wide - rest), xs, rest)
             return xs

@@ -128,7 +128,7 @@ def plane(phases: Sequence[Phase]) -> tuple[int, int]:
     return phases[1].places, phases[2].places
 
 
-def steps_of(sizes: Triple) -> Triple:
+def steps_of(sizes: Sequence[int]) -> Triple:
     return sizes[1] * sizes[2], sizes[2], 1
 
 

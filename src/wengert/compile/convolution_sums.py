@@ -117,7 +117,7 @@ class Summing:
         w.each(plan.inputs, of_input)
 
     def _tap_places(self) -> dict[int, tuple[int, int, int]]:
-        """For each tap: where its phase's weights begin, how many a block has, and its place among those of an input."""
+        """For each tap: where its phase's weights begin, how many a block has, and its own among an input's."""
         plan, found = self.plan, {}
         for phases in plan.classes:
             start, each = self.starts[tuple([p.first for p in phases])], self._weights(phases)
@@ -191,10 +191,8 @@ class Summing:
                 w.each(phases[0].places, lambda d: w.blocks(phases[1].places, tile.places[0], lambda _, h: w.blocks(
                     phases[2].places, tile.places[1], lambda _, v: block(d, h, v))))  # fmt: skip
 
-        a, b, c = [p.members for p in phases]
-        w.each(
-            a, lambda i: w.each(b, lambda j: w.each(c, lambda k: member((i, j, k), w.dot((i, j, k), (b * c, c, 1)))))
-        )
+        sizes = [p.members for p in phases]
+        w.every(sizes, lambda index: member(index, w.dot(index, steps_of(sizes))))
 
     def _tile(self, w: Writer, phases: tuple[Phase, ...], tile: Tile, source: str, packed: str, target: str,
               bias: str) -> None:  # fmt: skip
@@ -314,8 +312,8 @@ class Across:
             def block(o: Any, d: Any, h: Any, v: Any) -> None:
                 place = (w.mul(d, plan.step[0]), w.mul(h, plan.step[1]), v)
                 source = w.moved(self.image, w.dot(place, steps_of(self.padded)))
-                place = [w.add(a, w.mul(i, s)) for a, i, s in zip(first, (d, h, v), plan.apart, strict=True)]
-                at = w.add(w.mul(o, math.prod(plan.places)), w.dot(place, steps_of(plan.places)))
+                spot = [w.add(a, w.mul(i, s)) for a, i, s in zip(first, (d, h, v), plan.apart, strict=True)]
+                at = w.add(w.mul(o, math.prod(plan.places)), w.dot(spot, steps_of(plan.places)))
                 kernel = w.moved(weights, w.add(start, w.mul(o, of_output)))
                 self._tile(w, phases, source, kernel, w.moved(result, at), bias and w.moved(bias, o),
                            (of_input, of_output))  # fmt: skip
@@ -332,8 +330,7 @@ class Across:
             w.each(phases[0].places, lambda d: w.blocks(phases[1].places, high, lambda _, h: line(d, h)))
 
         if all([p.places for p in phases]):
-            a, b, c = [p.members for p in phases]
-            w.each(a, lambda i: w.each(b, lambda j: w.each(c, lambda k: member((i, j, k)))))
+            w.every([p.members for p in phases], member)
 
     def _tile(self, w: Writer, phases: tuple[Phase, ...], source: str, weights: str, target: str, bias: str,
               steps: tuple[int, int]) -> None:  # fmt: skip
@@ -426,8 +423,7 @@ def _channels(w: Writer, count: Any, terms: _Terms, source: str, weights: str,
             q = w.moved(block, w.dot(index, [step for _, _, step in loops]))
             for u in range(unroll):
                 for at, weight in taps:
-                    place, weight = w.moved(p, u * terms.channel + at), w.moved(q, u * terms.weights + weight)
-                    sums = product(place, weight, sums)
+                    sums = product(w.moved(p, u * terms.channel + at), w.moved(q, u * terms.weights + weight), sums)
             return sums
 
         return w.nested([n for n, _, _ in loops], sums, inner)

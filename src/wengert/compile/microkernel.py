@@ -2,8 +2,8 @@
 
     sums[r][j] += rows[r] * columns[j]
 
-A convolution, its two transposes, products of small matrices and attention are this, with other addresses. Besides, what
-they need around it: copies with zeros around, and transposes, block by block in registers.
+A convolution, its two transposes, products of small matrices and attention are this, with other addresses. Besides,
+what they need around it: copies with zeros around, and transposes, block by block in registers.
 
 Where an edge is not a multiple of a block, the last block lies against the edge, over a part of the one before it: what
 is computed twice is the same. Only where an axis is shorter than one vector are lanes masked. Nothing is read or
@@ -76,6 +76,13 @@ class Writer(Code):
             return []
 
         self.loop("0", str(n), step, [], inside)
+
+    def every(self, sizes: Sequence[int], body: Callable[[tuple[Any, ...]], None], index: tuple[Any, ...] = ()) -> None:
+        """`body(index)` for each index of several axes."""
+        if len(index) == len(sizes):
+            body(index)
+        else:
+            self.each(sizes[len(index)], lambda i: self.every(sizes, body, (*index, i)))
 
     def blocks(self, n: int, step: int, body: Callable[[Any, Any], None]) -> None:
         """Blocks that cover n, the last against the end: `body(number, start)`. For n >= step."""
@@ -179,9 +186,9 @@ class Writer(Code):
                 x = parts[0]
                 for k in range(1, step):
                     take = [divmod(lane * step + r, self.width) for lane in range(self.width)]
-                    x = self._shuffled(x, parts[k], [
-                        at + self.width if part == k else (at if k == 1 else lane) for lane, (part, at) in enumerate(take)
-                    ])  # fmt: skip
+                    keep = [at if k == 1 else lane for lane, (_, at) in enumerate(take)]
+                    lanes = [at + self.width if part == k else old for (part, at), old in zip(take, keep, strict=True)]
+                    x = self._shuffled(x, parts[k], lanes)
                 to = (r + before) % step * row + (r + before) // step
                 self.store(x, self.moved(q, to), -(-(count - r) // step))
 

@@ -93,17 +93,16 @@ class Native:
             if threads == 1 or step.end == 1:
                 function(words, 0, step.end, 0)
                 continue
-            indices = itertools.count()
-
-            def work(
-                thread: int, f: Any = function, words: Any = words, step: Step = step, indices: Any = indices
-            ) -> None:
-                while (i := next(indices)) < step.end:
-                    f(words, i, i + 1, thread)
-
-            others = [threading.Thread(target=work, args=(k,)) for k in range(1, threads)]
+            job = function, words, step.end, itertools.count()
+            others = [threading.Thread(target=_work, args=(k, *job)) for k in range(1, threads)]
             for t in others:
                 t.start()
-            work(0)
+            _work(0, *job)
             for t in others:
                 t.join()
+
+
+def _work(thread: int, function: Any, words: Any, end: int, indices: Any) -> None:
+    """What one of several threads does of a step."""
+    while (i := next(indices)) < end:
+        function(words, i, i + 1, thread)
