@@ -17,6 +17,7 @@ order. So nothing depends on the number of threads. Where there are few channels
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,7 +50,7 @@ def emit_to_kernel(name: str, plan: Plan, dtype: Any, machine: Any) -> Emitted:
 
 @functools.cache
 def _native(emit: Any, plan: Plan, dtype: Any, machine: Any, options: tuple[tuple[str, bool], ...] = ()) -> Native:
-    name = f"c{abs(hash((emit.__name__, plan, dtype, options))):x}"
+    name = "c" + hashlib.sha256(repr((emit.__name__, plan, dtype, options)).encode()).hexdigest()[:24]
     return Native(emit(name, plan, dtype, machine, **dict(options)), machine)
 
 

@@ -176,7 +176,8 @@ class Correlating:
                 x, g = w.moved(p, w.mul(v, column)), w.moved(q, w.mul(v, self.block))
                 for u in range(unroll):
                     columns = [w.load(w.moved(g, (u * self.vectors + j) * w.width)) for j in range(self.vectors)]
-                    sums = w.products(sums, lambda r, u=u: w.moved(x, at[r] + u * column), columns)
+                    pixel = w.moved(x, u * column)
+                    sums = w.products(sums, lambda r, p=pixel: w.moved(p, at[r]), columns)  # type: ignore[misc]
                 return sums
 
             if wide == unroll:
@@ -245,7 +246,7 @@ class Along:
                     if r * columns + r + 2 > free - 4 or (plan.step[2] > 1 and shape[4] < plan.kernel[2]):
                         continue
                     pieces = math.prod([-(-m // b) for m, b in zip(self.sizes, shape, strict=True)])
-                    each = max(r * columns / 2, (1.2 * r + 1.7 * columns) / 2, 4.0) + 0.5
+                    each = max(r * columns / 2, (1.2 * r + 2.0 * columns) / 2, 4.0) + 0.5
                     found.append((shape, pieces * times * each))
         return min(found, key=lambda f: f[1]) if found else ((1, 1, 1, 1, 1), math.inf)
 

@@ -14,7 +14,7 @@ from wengert.compile.convolution_plan import Phase, Plan, Triple, columns_of, pa
 from wengert.compile.microkernel import Tile, Writer, best_tile, fits, registers, step_cost
 from wengert.compile.steps import Emitted, Step, aligned, function, scratch_of
 
-CHAIN = 512  # the most products that are added up plainly
+CHAIN = 128  # the most products that are added up plainly; to an input half of that, for im2col adds tap by tap
 UNROLLED = 4  # taps that are written out
 
 
@@ -220,7 +220,18 @@ class Summing:
         terms = _Terms([p.offsets for p in phases], steps_of(plan.padded), self.volume, a * b * c * self.block,
                        (range(a), range(b), range(c)), lines)  # fmt: skip
         get, put = [functools.partial(w.load, p) for p in targets], [functools.partial(w.store, p=p) for p in targets]
-        _accumulated(w, plan.inputs, terms, source, packed, product, get, put, finished if bias or self.relu else None)
+        _accumulated(
+            w,
+            plan.inputs,
+            CHAIN >> plan.turned,
+            terms,
+            source,
+            packed,
+            product,
+            get,
+            put,
+            finished if bias or self.relu else None,
+        )
 
 
 class Across:
@@ -252,7 +263,7 @@ class Across:
         def cost(r: int, h: int, v: int) -> float:
             pieces = -(-plan.outputs // r) * -(-high // h) * -(-vectors // v)
             scattered = 16 if plan.apart[2] > 1 else 2
-            return pieces * (times * (step_cost(r, h * v, 1.5) + 0.02) + scattered * r * h * v)
+            return pieces * (times * (step_cost(r, h * v, 2.0) + 0.02) + scattered * r * h * v)
 
         found = [
             (r, h, v, cost(r, h, v))
@@ -361,7 +372,7 @@ class Across:
         get = [functools.partial(w.load_apart, p, lanes, plan.apart[2]) for p in targets]
         put = [functools.partial(w.store_apart, p=p, n=lanes, apart=plan.apart[2]) for p in targets]
         terms = _Terms(offsets, steps_of(self.padded), self.volume, steps[0], taps, steps_of(plan.kernel))
-        _accumulated(w, plan.inputs, terms, source, weights, product, get, put,
+        _accumulated(w, plan.inputs, CHAIN >> plan.turned, terms, source, weights, product, get, put,
                      finished if bias or self.relu else None)  # fmt: skip
 
 
@@ -377,13 +388,13 @@ class _Terms(NamedTuple):
     apart: Triple
 
 
-def _accumulated(w: Writer, channels: int, terms: _Terms, source: str, weights: str,
+def _accumulated(w: Writer, channels: int, chain: int, terms: _Terms, source: str, weights: str,
                  product: Callable[[str, str, list[str]], list[str]], get: list[Any], put: list[Any],
                  finished: Callable[[list[str]], list[str]] | None) -> None:  # fmt: skip
     """A block of sums over channels and taps, put where it belongs; `product` adds one term."""
     taps = math.prod([len(axis) for axis in terms.offsets])
     zeros = ["zeroinitializer"] * len(put)
-    pieces = -(-channels * taps // CHAIN)
+    pieces = -(-channels * taps // chain)
     each = -(-channels // pieces) if pieces else 0
     pieces = -(-channels // each) if each else 0
     if pieces <= 1:
@@ -398,8 +409,10 @@ def _accumulated(w: Writer, channels: int, terms: _Terms, source: str, weights: 
         c = w.mul(i, each)
         count = w.least(w.e(f"sub i64 {channels}, {c}"), each) if channels % each else each
         part = w.moved(source, w.mul(c, terms.channel)), w.moved(weights, w.mul(c, terms.weights))
-        for x, load, store in zip(_channels(w, count, terms, *part, product, zeros), get, put, strict=True):
-            store(w.arithmetic("fadd", load(), x))
+        sums = _channels(w, count, terms, *part, product, zeros)
+        sums = [w.arithmetic("fadd", load(), x) for x, load in zip(sums, get, strict=True)]
+        for x, store in zip(sums, put, strict=True):  # which may overlap: nothing is stored before all is loaded
+            store(x)
 
     w.each(pieces, piece)
     if finished:

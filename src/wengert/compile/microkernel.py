@@ -28,7 +28,7 @@ class Writer(Code):
         self.t = kind(dtype)
         self.size = int(self.t[1])
         super().__init__(max(machine.vector // self.size, 1))
-        self.fma, self.registers = machine.fma, registers(machine)
+        self.machine, self.fma = machine, machine.fma
         self.scalar, self.v = REGISTER[self.t], self.vector(self.t)
         self.helpers: dict[str, str] = {}  # functions that are called
 
@@ -257,13 +257,13 @@ class Writer(Code):
 
     def _transposing(self, name: str, high: int, wide: int, pad: bool) -> str:
         """A function that transposes a block of at most as many rows and columns as a vector has lanes."""
-        lines, self.lines = self.lines, []
-        rows = [self.load(self.moved("%p", self.mul("%step", r)), wide) for r in range(high)]
-        rows = self.transposed(rows + ["zeroinitializer"] * (self.width - high))
+        w = Writer(self.t, self.machine)
+        rows = [w.load(w.moved("%p", w.mul("%step", r)), wide) for r in range(high)]
+        rows = w.transposed(rows + ["zeroinitializer"] * (w.width - high))
         for c in range(wide):
-            self.store(rows[c], self.moved("%q", self.mul("%apart", c)), None if pad else high)
-        text, self.lines = self.text(), lines
-        return f"define internal void @{name}(ptr %p, i64 %step, ptr %q, i64 %apart) {{\n{text}\nret void\n}}"
+            w.store(rows[c], w.moved("%q", w.mul("%apart", c)), None if pad else high)
+        self.declared |= w.declared
+        return f"define internal void @{name}(ptr %p, i64 %step, ptr %q, i64 %apart) {{\n{w.text()}\nret void\n}}"
 
 
 def registers(machine: Any) -> int:

@@ -66,11 +66,12 @@ def aligned(size: int) -> int:
     return -(-size // 64) * 64
 
 
-def module(emitted: Emitted) -> str:
+def module(*emitted: Emitted) -> str:
     """One module of these kernels."""
-    declared = sorted({line for step in emitted.steps for line in step.declared})
-    helpers = {text: None for step in emitted.steps for text in step.helpers}
-    return "\n".join([*declared, *helpers, *[step.text for step in emitted.steps]])
+    steps = [step for one in emitted for step in one.steps]
+    declared = sorted({line for step in steps for line in step.declared})
+    helpers = {text: None for step in steps for text in step.helpers}
+    return "\n".join([*declared, *helpers, *[step.text for step in steps]])
 
 
 class Native:
@@ -84,10 +85,10 @@ class Native:
 
     def __call__(self, arrays: dict[str, ndarray], threads: int = 1) -> None:
         """Run them on these arrays, all C-contiguous."""
-        buffers = {name: np.empty(size * (threads if name == "scratch" else 1) + 64, np.uint8)
-                   for name, size in self.emitted.buffers.items()}  # fmt: skip
-        places = {name: array.ctypes.data for name, array in arrays.items()}
-        places |= {name: -(-array.ctypes.data // 64) * 64 for name, array in buffers.items()}
+        buffers = {
+            name: buffer(size * (threads if name == "scratch" else 1)) for name, size in self.emitted.buffers.items()
+        }
+        places = {name: array.ctypes.data for name, array in (arrays | buffers).items()}
         for step, function in zip(self.emitted.steps, self.functions, strict=True):
             words = (ctypes.c_void_p * len(step.arguments))(*[places[name] for name in step.arguments])
             if threads == 1 or step.end == 1:
@@ -100,6 +101,12 @@ class Native:
             _work(0, *job)
             for t in others:
                 t.join()
+
+
+def buffer(size: int) -> ndarray:
+    """Bytes that begin at a line of the cache."""
+    found = np.empty(size + 64, np.uint8)
+    return found[-found.ctypes.data % 64 :][:size]
 
 
 def _work(thread: int, function: Any, words: Any, end: int, indices: Any) -> None:
