@@ -271,9 +271,7 @@ class Clusters:
         """The second input of an assignment, read at the index less where the region starts."""
         y = node.inputs[1]
         extra = len(node.shape) - len(y.shape)
-        places = [
-            (a + extra, -node.attributes[a + extra][0]) if n != 1 else (None, 0) for a, n in enumerate(y.shape)
-        ]
+        places = [(a + extra, -node.attributes[a + extra][0]) if n != 1 else (None, 0) for a, n in enumerate(y.shape)]
         expression = self._traced(y, places, [RECOMPUTED], len(node.shape))
         return expression if expression is not None else self._read(y, places, len(node.shape))
 

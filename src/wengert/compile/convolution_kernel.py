@@ -63,8 +63,8 @@ class Correlating:
         scratch = aligned(padded * size) + aligned(math.prod(plan.places) * self.block * size)
         steps = [self._sums(f"{name}_sums", aligned(padded * size), scratch)]
         if self.parts > 1:
-            size = plan.groups * self.region
-            steps.append(_total(f"{name}_total", self.dtype, self.machine, self.parts, size, self.rows * self.block))
+            whole = plan.groups * self.region
+            steps.append(_total(f"{name}_total", self.dtype, self.machine, self.parts, whole, self.rows * self.block))
         steps.append(self._arranged(name))
         return Emitted(tuple(steps), {"parts": self.parts * plan.groups * self.region * size, "scratch": scratch})
 

@@ -123,9 +123,7 @@ def _concatenate(new: Program, node: Node, inputs: tuple[Node, ...]) -> Node | N
     for x in inputs:
         n = x.shape[node.attributes]
         if n:
-            region = tuple(
-                [(at, at + n, 1) if a == node.attributes else (0, m, 1) for a, m in enumerate(node.shape)]
-            )
+            region = tuple([(at, at + n, 1) if a == node.attributes else (0, m, 1) for a, m in enumerate(node.shape)])
             z, at = new.add("assign", (z, x), region, node.shape, node.dtype), at + n
     return z
 
