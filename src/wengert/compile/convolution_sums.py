@@ -14,7 +14,7 @@ from wengert.compile.convolution_plan import Phase, Plan, Triple, columns_of, pa
 from wengert.compile.microkernel import Tile, Writer, best_tile, fits, registers, step_cost
 from wengert.compile.steps import Emitted, Step, aligned, function, scratch_of
 
-CHAIN = 128  # the most products that are added up plainly; to an input half of that, for im2col adds tap by tap
+CHAIN = 256  # the most products that are added up plainly; to an input half of that, for im2col adds tap by tap
 UNROLLED = 4  # taps that are written out
 
 
