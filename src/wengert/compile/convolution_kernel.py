@@ -13,7 +13,7 @@ from wengert.compile.convolution_plan import Plan, columns_of, pad, steps_of, ve
 from wengert.compile.microkernel import Writer, fits, registers, step_cost
 from wengert.compile.steps import Emitted, Step, aligned, function, scratch_of
 
-PIXELS = 256  # places that are added up plainly
+PIXELS = 128  # places that are added up plainly
 PARTS = 16  # runs of images that have a sum each
 
 
