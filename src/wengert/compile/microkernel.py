@@ -197,6 +197,28 @@ class Writer(Code):
         if n % chunk:
             piece(n // chunk, n % chunk)
 
+    def join(self, source: str, target: str, n: int, step: int, before: int, row: int) -> None:
+        """The way back from `divide`. May read, not use, a vector behind the last row."""
+        chunk = self.width * step
+
+        def piece(i: Any, count: int) -> None:
+            p, q = self.moved(source, self.mul(i, self.width)), self.moved(target, self.mul(i, chunk))
+            at = [(r + before) % step * row + (r + before) // step for r in range(step)]
+            parts = [self.load(self.moved(p, place)) for place in at]
+            for k in range(-(-count // self.width)):
+                from_ = [divmod(k * self.width + lane, step)[::-1] for lane in range(self.width)]
+                x = parts[0]
+                for r in range(1, step):
+                    keep = [at if r == 1 else lane for lane, (_, at) in enumerate(from_)]
+                    lanes = [at + self.width if part == r else old for (part, at), old in zip(from_, keep, strict=True)]
+                    x = self._shuffled(x, parts[r], lanes)
+                self.store(x, self.moved(q, k * self.width), count - k * self.width)
+
+        if n >= chunk:
+            self.each(n // chunk, lambda i: piece(i, chunk))
+        if n % chunk:
+            piece(n // chunk, n % chunk)
+
     # ---- sums of products ----
 
     def products(self, sums: list[str], rows: Callable[[int], str], columns: list[str]) -> list[str]:

@@ -1,0 +1,175 @@
+"""Max pooling over one to three axes, and the gradient's way back, as native code: vectors go over windows.
+
+As in `wengert.nn.pooling`: equal largest elements share the gradient, and a NaN is larger than everything. A plane (one
+channel of one image) is copied among minus infinities, its rows' elements sorted by their remainder by the stride, so
+that what the windows of a vector have at one place lies together.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from wengert.compile import machine as machines
+from wengert.compile.convolution_plan import Plan, pad, plan_forward, steps_of
+from wengert.compile.microkernel import Writer
+from wengert.compile.steps import Emitted, Native, aligned, function, scratch_of
+
+
+def plan_pool(x: Sequence[int], kernel: Sequence[int], geometry: Any) -> Plan:
+    """The plan of windows of these sizes over an array of this shape: each plane is an image."""
+    return plan_forward((x[0] * x[1], 1, *x[2:]), (1, 1, *kernel), geometry)
+
+
+class _Pooling:
+    """The kernels of a plan; with `back`, from "source" and "gradient", else from "source"."""
+
+    def __init__(self, plan: Plan, dtype: Any, machine: Any, back: bool) -> None:
+        self.plan, self.dtype, self.back = plan, np.dtype(dtype), back
+        self.w = Writer(dtype, machine)
+        self.row = -(-plan.padded[2] // plan.step[2])
+        self.padded = (*plan.padded[:2], self.row * plan.step[2])
+        self.volume = math.prod(self.padded)
+        lines, step = steps_of(self.padded), plan.step[2]
+        self.taps = [
+            a * lines[0] + b * lines[1] + c % step * self.row + c // step
+            for a, b, c in itertools.product(*[p[0].offsets for p in plan.phases])
+        ]
+
+    def emitted(self, name: str) -> Emitted:
+        plan, w, size = self.plan, self.w, self.dtype.itemsize
+        plane = aligned((self.volume + w.width) * size)
+        scratch = plane * (1 + self.back)
+        names = ("source", *(["gradient"] if self.back else []), "result", "scratch")
+        result = f"%p{len(names) - 2}"
+        self.gradient = ""
+
+        def start() -> None:
+            scratch_of(w, len(names) - 1, scratch)
+            low = w.constant(-np.inf, w.t)
+            w.each(plane // size, lambda i: w.store(low, w.moved("%mine", i)), w.width)
+            if self.back:
+                self.gradient = w.e(f"getelementptr i8, ptr %mine, i64 {plane}")
+
+        def index(i: str) -> None:
+            pad(w, plan, 1, w.moved("%p0", w.mul(i, math.prod(plan.source))), "%mine", self.padded)
+            if self.back:
+                w.clear(self.gradient, self.volume)
+            windows = "%p1" if self.back else result
+            self._windows(w.moved(windows, w.mul(i, math.prod(plan.places))))
+            if self.back:
+                self._out(w.moved(result, w.mul(i, math.prod(plan.source))))
+
+        step = function(w, name, names, plan.batch, index, start)
+        return Emitted((step,), {"scratch": scratch})
+
+    def _windows(self, values: str) -> None:
+        """The largest of each window, or what flows back from it, for vectors of windows."""
+        w, plan = self.w, self.plan
+        deep, high, wide = plan.places
+
+        def line(d: Any, h: Any) -> None:
+            place = w.dot((w.mul(d, plan.step[0]), w.mul(h, plan.step[1])), steps_of(self.padded)[:2])
+            source, row = w.moved("%mine", place), w.moved(values, w.dot((d, h), (high * wide, wide)))
+
+            def vector(v: Any, n: int | None) -> None:
+                p, q = w.moved(source, v), w.moved(row, v)
+                if self.back:
+                    self._vector_back(p, w.moved(self.gradient, w.add(place, v)), q, n)
+                else:
+                    w.store(self._largest(p), q, n)
+
+            whole = wide // w.width * w.width
+            if whole:
+                w.each(whole, lambda v: vector(v, None), w.width)
+            if wide > whole:
+                vector(whole, wide - whole)
+
+        w.each(deep, lambda d: w.each(high, lambda h: line(d, h)))
+
+    def _largest(self, p: str) -> str:
+        w = self.w
+        z = w.load(w.moved(p, self.taps[0]))
+        for at in self.taps[1:]:
+            x = w.load(w.moved(p, at))
+            larger = w.select(w.compare("ugt", x, z, w.t), x, z, w.t)
+            z = w.select(w.compare("uno", z, z, w.t), z, larger, w.t)
+        return z
+
+    def _vector_back(self, source: str, target: str, gradient: str, n: int | None) -> None:
+        w = self.w
+        z, one = self._largest(source), w.constant(1, w.t)
+        won = []
+        for at in self.taps:
+            here = w.compare("oeq", w.load(w.moved(source, at)), z, w.t)
+            won.append(w.select(here, one, "zeroinitializer", w.t))
+        count = functools.reduce(lambda x, y: w.arithmetic("fadd", x, y), won)
+        share = w.arithmetic("fdiv", w.load(gradient, n), count)
+        for at, x in zip(self.taps, won, strict=True):
+            p = w.moved(target, at)
+            w.store(w.arithmetic("fadd", w.load(p, n), w.arithmetic("fmul", share, x)), p, n)
+
+    def _out(self, result: str) -> None:
+        """The gradient of what is no padding, in its own order."""
+        w, plan = self.w, self.plan
+        deep, high, wide = plan.source
+        begin = w.dot(plan.before[:2], steps_of(self.padded)[:2])
+
+        def line(d: Any, h: Any) -> None:
+            p = w.moved(self.gradient, w.add(begin, w.dot((d, h), steps_of(self.padded)[:2])))
+            q = w.moved(result, w.dot((d, h), (high * wide, wide)))
+            if plan.step[2] == 1:
+                w.copy(w.moved(p, plan.before[2]), q, wide)
+            else:
+                w.join(p, q, wide, plan.step[2], plan.before[2], self.row)
+
+        w.each(deep, lambda d: w.each(high, lambda h: line(d, h)))
+
+
+def emit_max_pool(name: str, plan: Plan, dtype: Any, machine: Any) -> Emitted:
+    """The kernel of the largest elements of windows, from "source" to "result"."""
+    return _Pooling(plan, dtype, machine, False).emitted(name)
+
+
+def emit_max_pool_back(name: str, plan: Plan, dtype: Any, machine: Any) -> Emitted:
+    """The kernel of what flows back, from "source" and "gradient" to "result"."""
+    return _Pooling(plan, dtype, machine, True).emitted(name)
+
+
+# ---- on arrays -------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def _native(emit: Callable[..., Emitted], plan: Plan, dtype: Any, machine: Any) -> Native:
+    name = "p" + hashlib.sha256(repr((emit.__name__, plan, dtype)).encode()).hexdigest()[:24]
+    return Native(emit(name, plan, dtype, machine), machine)
+
+
+def max_pool(x: Any, kernel: Sequence[int], geometry: Any, *, threads: int = 1, machine: Any = None) -> ndarray:
+    """The largest element of each window."""
+    x = np.ascontiguousarray(x)
+    z = np.empty((*x.shape[:2], *geometry.outputs(x.shape[2:], kernel)), x.dtype)
+    if z.size:
+        run = _native(emit_max_pool, plan_pool(x.shape, kernel, geometry), x.dtype, machine or machines.host())
+        run({"source": x, "result": z}, threads)
+    return z
+
+
+def max_pool_back(g: Any, x: Any, kernel: Sequence[int], geometry: Any, *, threads: int = 1,
+                  machine: Any = None) -> ndarray:  # fmt: skip
+    """What flows back to x."""
+    x, g = np.ascontiguousarray(x), np.ascontiguousarray(g, np.asarray(x).dtype)
+    z = np.empty_like(x)
+    if not g.size:
+        z[...] = 0
+    elif z.size:
+        run = _native(emit_max_pool_back, plan_pool(x.shape, kernel, geometry), x.dtype, machine or machines.host())
+        run({"source": x, "gradient": g, "result": z}, threads)
+    return z
