@@ -161,7 +161,7 @@ def test_aarch64_is_valid(name):
         convolution.emit_sum("to_input", plan_to_input(zs, ws, xs[2:], geometry), "f4", ARM),
         convolution.emit_to_kernel("to_kernel", plan_forward(xs, ws, geometry), "f4", ARM),
     ]
-    parsed = llvm.parse_assembly(steps.module(*emitted))
+    parsed = llvm.parse_assembly(steps.module(ARM, *emitted))
     parsed.verify()
     assert ARM.target().emit_object(parsed)
 

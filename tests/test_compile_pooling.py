@@ -90,7 +90,7 @@ def test_aarch64_is_valid():
     plan = pooling.plan_pool(xs, ws[2:], geometry)
     emitted = [f("f", plan, "f4", ARM) for f in (pooling.emit_max_pool, pooling.emit_max_pool_back)]
     for one in emitted:
-        assert machine.assembled(steps.module(one), ARM.target())
+        assert machine.assembled(steps.module(ARM, one), ARM.target())
 
 
 @pytest.mark.parametrize("front", [False, True])

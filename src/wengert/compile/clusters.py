@@ -13,15 +13,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
-from wengert.compile import elementwise, matmul
-from wengert.compile.code import REGISTER, kind
-from wengert.compile.passes import uniform
-from wengert.compile.program import Node
-from wengert.compile.views import View, broadcast, contiguous
+from . import elementwise, matmul, products
+from .code import REGISTER, kind
+from .forms import uniform
+from .products import Product
+from .program import Node
+from .views import View, broadcast, contiguous, reshaped
 
 Level = tuple[bool, ...]
+Places = list[tuple[int | None, int]]  # for each axis, the axis of the reader (or none) and what is added to its index
 WHOLE = 8192  # a space of at most that many elements may be one pass
 NODES, OPERANDS = 96, 28  # the most of a loop
 RECOMPUTED = 12  # the most operations that are done again rather than kept for a shifted reader
@@ -43,9 +46,9 @@ def refined(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...] | None:
             size *= n
             cuts.add(size)
     ordered = sorted(cuts)
-    if any([y % x for x, y in zip(ordered, ordered[1:], strict=False)]):
+    if any([y % x for x, y in pairwise(ordered)]):
         return None
-    return tuple([y // x for x, y in zip(ordered, ordered[1:], strict=False)][::-1])
+    return tuple([y // x for x, y in pairwise(ordered)][::-1])
 
 
 def spread(shape: Sequence[int], strides: Sequence[int], space: Sequence[int], level: Level | None = None) -> list[int]:
@@ -130,53 +133,118 @@ Step = Loop | Single
 class Clusters:
     """The steps that compute a program's nodes."""
 
-    def __init__(self, nodes: Sequence[Node], views: dict[int, View]) -> None:
+    def __init__(self, nodes: Sequence[Node], views: dict[int, View], roots: set[int]) -> None:
         self.views = views
         self.steps: list[Step] = []
         self.where: dict[int, int] = {}
         self.pieces: dict[int, Any] = {}  # of each choice by index: what it reads, as an expression
+        self.products: dict[int, Product] = {}  # of each product with code of its own
         self.operands_of: dict[int, tuple[matmul.Operand, ...]] = {}  # of each product by BLAS
+        self._operands: dict[int, list[tuple[Node, int, tuple[int, ...]]]] = {}
         self._inputs_of: dict[int, tuple[Node, ...]] = {}
+        self._copies: dict[tuple[int, tuple[int, ...]], Node] = {}
         self._fresh = nodes[-1].index + 1 if nodes else 0
-        for node in nodes:
-            if node.op in ("input", "constant") or views[node.index].root is not node:
+        added = self._sums(nodes, roots)
+        for node in _scalars_first(nodes):
+            if node.op in ("input", "constant") or views[node.index].root is not node or node.index in added.values():
                 continue
-            if is_loop(node):
+            if node.index not in added and is_loop(node):
                 self._place(node)
-            else:
-                if node.op == "matmul" and matmul.native(node):
-                    self._product(node)
-                self.where[node.index] = len(self.steps)
-                self.steps.append(Single(node))
+                continue
+            self._product(node, added)
+            self.where[node.index] = len(self.steps)
+            self.steps.append(Single(node))
+
+    def _sums(self, nodes: Sequence[Node], roots: set[int]) -> dict[int, int]:
+        """Additions to products that nobody else reads, which start from what is added: sum -> product."""
+        readers: dict[int, int] = {}
+        for node in nodes:
+            for x in node.inputs:
+                readers[x.index] = readers.get(x.index, 0) + 1
+        found: dict[int, int] = {}
+        for node in nodes:
+            if node.op != "ufunc" or node.attributes != "add":
+                continue
+            for m, x in (node.inputs, node.inputs[::-1]):
+                alone = m.op == "matmul" and readers[m.index] == 1 and m.index not in roots and x is not m
+                alike = m.shape == node.shape and x.dtype == m.dtype and len(x.shape) > 0 and uniform(x) is None
+                if alone and alike and products.small(m) and self._added(node, x) is not None:
+                    found[node.index] = m.index
+                    break
+        return found
+
+    def _added(self, node: Node, x: Node) -> tuple[int, int, int] | None:
+        """The strides with which what is added to a product is read."""
+        shape = (1,) * (2 - len(x.shape)) + x.shape
+        offset = (0,) * (2 - len(x.shape)) + self.views[x.index].strides
+        spread = broadcast(shape, offset, node.shape)
+        flat = reshaped(node.shape[:-2], spread[:-2], (math.prod(node.shape[:-2]),))
+        return None if flat is None or (spread[-1] != 1 and node.shape[-1] > 1) else (spread[-2], spread[-1], flat[0])
 
     def inputs(self, node: Node) -> tuple[Node, ...]:
-        """What a step of its own reads: of a product, what BLAS can read."""
+        """What a step of its own reads: of a product, what its code can read."""
         return self._inputs_of.get(node.index, node.inputs)
 
-    def _product(self, node: Node) -> None:
-        """See that BLAS can read both matrices, where need be from a copy."""
-        batch, inputs, operands = node.shape[:-2], [], []
-        for x in node.inputs:
-            found = matmul.operand(x, self.views[x.index], batch)
-            for shape in (x.shape, batch + x.shape[-2:]):
-                if found is None:
-                    x = Node("copy", (x,), None, shape, x.dtype, self._fresh)
-                    self._fresh += 1
-                    self.views[x.index] = View(x, 0, contiguous(shape))
-                    self._place(x)
-                    found = matmul.operand(x, self.views[x.index], batch)
-            assert found is not None
-            inputs.append(x)
-            operands.append(found)
-        self._inputs_of[node.index], self.operands_of[node.index] = tuple(inputs), tuple(operands)
+    def _product(self, node: Node, added: dict[int, int]) -> None:
+        """How a product is computed: by code of its own, by BLAS from what it can read, or else by NumPy."""
+        x: Node | None = None
+        m = node
+        if node.index in added:
+            m, x = node.inputs if node.inputs[0].index == added[node.index] else node.inputs[::-1]
+        if m.op != "matmul":
+            return
+        a, b = m.inputs
+        batch = m.shape[:-2]
+        if products.small(m):
+            a, sa = self._readable(a, batch, False)
+            b, sb = self._readable(b, batch, True)
+            (rows, columns), k = m.shape[-2:], a.shape[-1]
+            sx = None if x is None else self._added(node, x)
+            self.products[node.index] = Product(rows, columns, k, kind(m.dtype), sa, sb, sx)
+            self._inputs_of[node.index] = (a, b) if x is None else (a, b, x)
+        elif matmul.native(m):
+            inputs, operands = [], []
+            for y in m.inputs:
+                found = matmul.operand(y, self.views[y.index], batch)
+                for shape in (y.shape, batch + y.shape[-2:]):
+                    if found is None:
+                        y = self._copy(y, shape)
+                        found = matmul.operand(y, self.views[y.index], batch)
+                assert found is not None
+                inputs.append(y)
+                operands.append(found)
+            self._inputs_of[node.index], self.operands_of[node.index] = tuple(inputs), tuple(operands)
+
+    def _readable(self, x: Node, batch: tuple[int, ...], rows: bool) -> tuple[Node, tuple[int, int, int]]:
+        """A matrix that code of its own can read, from a copy if need be: its rows, where these are read in vectors."""
+        for shape in (x.shape, batch + x.shape[-2:], ()):
+            found = products.strides(x, self.views[x.index], batch)
+            if found is not None and (not rows or found[1] == 1 or x.shape[-1] == 1):
+                break
+            x = self._copy(x, shape)
+        assert found is not None
+        return x, found
+
+    def _copy(self, x: Node, shape: tuple[int, ...]) -> Node:
+        """A copy in C order, one for all that need it."""
+        key = x.index, shape
+        if key not in self._copies:
+            z = self._copies[key] = Node("copy", (x,), None, shape, x.dtype, self._fresh)
+            self._fresh += 1
+            self.views[z.index] = View(z, 0, contiguous(shape))
+            self._place(z)
+        return self._copies[key]
 
     def operands(self, node: Node) -> list[tuple[Node, int, tuple[int, ...]]]:
         """What an elementwise node reads: root, offset, strides over the node's own indices."""
+        if node.index in self._operands:
+            return self._operands[node.index]
         shape, result = extent(node), []
         for x in node.inputs[:1] if node.op == "assign" else node.inputs:
             if uniform(x) is None:
                 root, offset, strides = self.views[x.index]
                 result.append((root, offset, broadcast(x.shape, strides, shape)))
+        self._operands[node.index] = result
         return result
 
     def _place(self, node: Node) -> None:
@@ -200,7 +268,7 @@ class Clusters:
         self.where[node.index] = w
         assert isinstance(loop, Loop)
         loop.nodes.append(node)
-        loop.operands.update([root.index for root, _, _ in reads])
+        loop.operands.update([root.index for root, _, _ in reads if self.where.get(root.index) != w])
         loop.rigid = loop.rigid or node.op == "assign"
 
     def _level(self, space: tuple[int, ...], node: Node) -> Level:
@@ -220,7 +288,7 @@ class Clusters:
         inside = [read for read in reads if self.where.get(read[0].index) == w]
         if any([self.where.get(root.index, -1) > w for root, _, _ in reads]):
             return False
-        if len(loop.nodes) >= NODES or len(loop.operands | {r[0].index for r in reads}) > OPERANDS:
+        if len(loop.nodes) >= NODES or len(loop.operands) + len(reads) - len(inside) > OPERANDS:
             return False
         shape = used(extent(node))
         size = math.prod(shape)
@@ -271,11 +339,13 @@ class Clusters:
         """The second input of an assignment, read at the index less where the region starts."""
         y = node.inputs[1]
         extra = len(node.shape) - len(y.shape)
-        places = [(a + extra, -node.attributes[a + extra][0]) if n != 1 else (None, 0) for a, n in enumerate(y.shape)]
+        places: Places = [
+            (a + extra, -node.attributes[a + extra][0]) if n != 1 else (None, 0) for a, n in enumerate(y.shape)
+        ]
         expression = self._traced(y, places, [RECOMPUTED], len(node.shape))
         return expression if expression is not None else self._read(y, places, len(node.shape))
 
-    def _read(self, x: Node, places: list[tuple[int | None, int]], axes: int) -> Any:
+    def _read(self, x: Node, places: Places, axes: int) -> Any:
         value = uniform(x)
         if value is not None:
             return ("constant", value, kind(x.dtype))
@@ -287,7 +357,7 @@ class Clusters:
                 strides[axis] += s
         return ("read", root, offset, tuple(strides))
 
-    def _traced(self, x: Node, places: list[tuple[int | None, int]], left: list[int], axes: int) -> Any:
+    def _traced(self, x: Node, places: Places, left: list[int], axes: int) -> Any:
         """The value at these places computed once more, or None where that is not cheap."""
         if uniform(x) is not None or x.op in ("input", "constant"):
             return self._read(x, places, axes)
@@ -310,14 +380,24 @@ class Clusters:
         return ("value", operation(x), tuple(parts))
 
 
-def _through(x: Node, places: list[tuple[int | None, int]]) -> list[tuple[int | None, int]] | None:
+def _scalars_first(nodes: Sequence[Node]) -> list[Node]:
+    """What is computed from single numbers that are given (the step of an optimiser) comes before all else."""
+    early: set[int] = set()
+    for node in nodes:
+        given = node.op in ("input", "constant") or (node.size == 1 and is_loop(node) and bool(node.inputs))
+        if given and node.size == 1 and all([x.index in early for x in node.inputs]):
+            early.add(node.index)
+    return [n for n in nodes if n.index in early] + [n for n in nodes if n.index not in early]
+
+
+def _through(x: Node, places: Places) -> Places | None:
     """The places in the input that places in a view of it are."""
     y = x.inputs[0]
     if x.op == "broadcast":
         extra = len(x.shape) - len(y.shape)
         return [(None, 0) if n == 1 else places[a + extra] for a, n in enumerate(y.shape)]
     if x.op == "transpose":
-        moved: list[tuple[int | None, int]] = [(None, 0)] * len(places)
+        moved: Places = [(None, 0)] * len(places)
         for k, a in enumerate(x.attributes):
             moved[a] = places[k]
         return moved
@@ -366,7 +446,9 @@ def is_loop(node: Node) -> bool:
     if op in ("copy", "reshape", "where", "assign"):
         if op == "assign" and any([step != 1 for _, _, step in node.attributes]):
             return False
-        return elementwise.native("copy", (node.dtype,)) and all([d == node.dtype for d in dtypes[op == "where" :]])
+        chooses = op == "where"
+        alike = all([d == node.dtype for d in dtypes[chooses:]]) and (not chooses or kind(dtypes[0]) == "b1")
+        return alike and elementwise.native("copy", (node.dtype,))
     if op == "cast":
         return elementwise.castable(dtypes[0], node.dtype)
     if op == "reduce":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ REGISTER = {
 Lines = list[Any]  # of text, and of such lists: a place in the text to which lines may be added later
 
 
+@cache
 def kind(dtype: Any) -> str:
     """How a dtype is called here: `f4`, `i8`, `b1`."""
     return np.dtype(dtype).str[1:]
@@ -65,7 +67,7 @@ class Code:
 
     def label(self) -> str:
         self._count += 1
-        return f"b{self._count}"
+        return f"L{self._count}"
 
     def start(self, label: str) -> None:
         """What follows is the block of that label."""

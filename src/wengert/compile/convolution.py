@@ -17,18 +17,17 @@ order. So nothing depends on the number of threads. Where there are few channels
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from wengert.compile import machine as machines
-from wengert.compile.convolution_kernel import Along, Correlating
-from wengert.compile.convolution_plan import Plan, plan_forward, plan_to_input
-from wengert.compile.convolution_sums import Across, Summing
-from wengert.compile.steps import Emitted, Native
+from . import machine as machines
+from .convolution_kernel import Along, Correlating
+from .convolution_plan import Plan, plan_forward, plan_to_input
+from .convolution_sums import Across, Summing
+from .steps import Emitted, Native
 
 # ---- for a table of kernels ------------------------------------------------------------------------------------
 
@@ -50,8 +49,7 @@ def emit_to_kernel(name: str, plan: Plan, dtype: Any, machine: Any) -> Emitted:
 
 @functools.cache
 def _native(emit: Any, plan: Plan, dtype: Any, machine: Any, options: tuple[tuple[str, bool], ...] = ()) -> Native:
-    name = "c" + hashlib.sha256(repr((emit.__name__, plan, dtype, options)).encode()).hexdigest()[:24]
-    return Native(emit(name, plan, dtype, machine, **dict(options)), machine)
+    return Native(lambda name: emit(name, plan, dtype, machine, **dict(options)), machine)
 
 
 def _alike(*arrays: Any) -> list[ndarray]:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from wengert.compile.convolution_plan import Plan, columns_of, pad, steps_of, vectors_of
-from wengert.compile.microkernel import Writer, fits, registers, step_cost
-from wengert.compile.steps import Emitted, Step, aligned, function, scratch_of
+from .convolution_plan import Plan, columns_of, pad, steps_of, vectors_of
+from .microkernel import Writer, fits, registers, step_cost
+from .steps import Emitted, Step, aligned, function, scratch_of
 
 PIXELS = 128  # places that are added up plainly
 PARTS = 16  # runs of images that have a sum each

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from wengert.compile.microkernel import Writer
+from .microkernel import Writer
 
 Triple = tuple[int, ...]
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from wengert.compile.code import REGISTER, Code, kind
+from .code import REGISTER, Code, kind
 
 try:
-    from wengert.compile import maths
+    from . import maths
 except ImportError:
-    maths = None
+    maths = None  # type: ignore[assignment]
 
 Emitter = Callable[..., str]
 COMPARISON = {
@@ -71,7 +71,7 @@ def cast(code: Code, x: str, a: str, b: str) -> str:
 
 
 def identity(name: str, t: str) -> Any:
-    """What leaves a reduction's value as it is."""
+    """What a reduction starts from. As in NumPy, a sum of -0.0 alone is 0.0."""
     if name in ("maximum", "minimum"):
         sign = -1 if name == "maximum" else 1
         if t[0] == "f":
@@ -80,8 +80,6 @@ def identity(name: str, t: str) -> Any:
             return name == "minimum"
         info = np.iinfo(t)
         return info.min if sign < 0 else info.max
-    if name == "add" and t[0] == "f":
-        return -0.0  # which leaves -0.0 as it is
     return int(name in ("multiply", "logical_and"))
 
 

@@ -14,10 +14,10 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from wengert.compile.clusters import Clusters, Level, Loop, costly, extent, lies, operation, spread
-from wengert.compile.code import kind, literal
-from wengert.compile.passes import uniform
-from wengert.compile.program import Node
+from .clusters import Clusters, Level, Loop, costly, extent, lies, operation, spread
+from .code import kind, literal
+from .forms import uniform
+from .program import Node
 
 CHUNK = 16384  # elements that are done in one piece
 PARTIAL = 64  # the most pieces that have a copy each of a result that is an array

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import llvmlite
 import llvmlite.binding as llvm
 
-from wengert.compile import cache as disk, elementwise
-from wengert.compile.kernels import Kernel
-from wengert.compile.lowering import Spec
+from . import cache as disk, elementwise
+from .kernels import Kernel
+from .lowering import Spec
+from .products import Block, Multiplication, Product
 
 
 class Machine(NamedTuple):
@@ -49,34 +50,37 @@ def host() -> Machine:
     _initialize(False)
     features = llvm.get_host_cpu_features()
     has = {name for name, on in features.items() if on}
-    if {"avx512f", "avx512vl", "avx512dq", "avx512bw"} <= has:
-        vector = 64
-    else:
-        vector = 32 if "avx2" in has else 16
+    wide = {"avx512f", "avx512vl", "avx512dq", "avx512bw"} <= has
+    vector = 64 if wide else 32 if "avx2" in has else 16
     fma = "fma" in has or platform.machine() in ("aarch64", "arm64")
     return Machine(llvm.get_default_triple(), llvm.get_host_cpu_name(), features.flatten(), vector, fma)
 
 
 _lock = threading.RLock()
-_written: dict[tuple[Spec, int], tuple[str, str, frozenset[str], frozenset[Any]]] = {}
+_written: dict[tuple[Spec | Block, int, bool], tuple[str, str, frozenset[str], frozenset[Any]]] = {}
 _addresses: dict[tuple[Machine, str], int] = {}
-_engines: list[Any] = []  # keep the code
 
 
-def written(spec: Spec, machine: Machine) -> tuple[str, str, frozenset[str], frozenset[Any]]:
+def written(spec: Spec | Product, machine: Machine) -> tuple[str, str, frozenset[str], frozenset[Any]]:
     """A loop's code, as text: its name, the function, what it declares, and the elementary functions it needs."""
-    found = _written.get((spec, machine.vector))
+    code = spec.block(machine.vector) if isinstance(spec, Product) else spec
+    key = code, machine.vector, machine.fma
+    found = _written.get(key)
     if found is None:
-        kernel = Kernel(spec, machine.vector)
+        kernel: Kernel | Multiplication
+        if isinstance(code, Spec):
+            kernel = Kernel(code, machine.vector)
+        else:
+            kernel = Multiplication(code, machine.vector, machine.fma)
         text = kernel.text("KERNEL")
         name = "k" + hashlib.sha256(text.encode()).hexdigest()[:24]
         text = text.replace("@KERNEL(", f"@{name}(", 1)
         found = name, text, frozenset(kernel.code.declared), frozenset(kernel.code.functions)
-        _written[spec, machine.vector] = found
+        _written[key] = found
     return found
 
 
-def module(specs: Iterable[Spec], machine: Machine) -> str:
+def module(specs: Iterable[Spec | Product], machine: Machine) -> str:
     """One module of the code of these loops."""
     parts = [written(spec, machine) for spec in specs]
     declared = {line for part in parts for line in part[2]}
@@ -84,7 +88,7 @@ def module(specs: Iterable[Spec], machine: Machine) -> str:
     return "\n".join([elementwise.library(functions, machine.fma, declared), *[part[1] for part in parts]])
 
 
-def compiled(specs: Iterable[Spec], machine: Machine) -> list[int]:
+def compiled(specs: Iterable[Spec | Product], machine: Machine) -> list[int]:
     """The addresses of the code of these loops; what is the same is compiled once in the process."""
     specs = list(specs)
     with _lock:
@@ -99,19 +103,28 @@ def link(text: str, machine: Machine, names: Iterable[str]) -> list[int]:
     """The addresses of the functions of a module, from the cache on disk if it has them."""
     key = f"{llvmlite.__version__} {llvm.llvm_version_info} {machine}\n{text}"
     code = disk.load(key)
-    target = machine.target()
     if code is None:
-        code = assembled(text, target)
+        code = assembled(text, _target(machine))
         disk.save(key, code)
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
+    engine = _engine(machine)
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    _engines.append(engine)
     found = []
     for name in names:
         _addresses[machine, name] = engine.get_function_address(name)
         found.append(_addresses[machine, name])
     return found
+
+
+@cache
+def _target(machine: Machine) -> Any:
+    return machine.target()
+
+
+@cache
+def _engine(machine: Machine) -> Any:
+    """Where the code of this process is; it stays."""
+    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine.target())
 
 
 def assembled(text: str, target: Any) -> bytes:

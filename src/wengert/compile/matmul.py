@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wengert.compile.program import Node
-from wengert.compile.views import View, reshaped
+from .program import Node
+from .views import View, reshaped
 
 # (function, m, n, k, a, lda, ta, b, ldb, tb, c, ldc, bytes between batches of a, b, c) for each batch lo ... hi - 1
 _WRAPPER = """
@@ -102,15 +102,15 @@ def native(node: Node) -> bool:
     return t in ("f4", "f8") and alike and node.size > 0 and blas() is not None and bool(node.dtype.isnative)
 
 
-def arguments(node: Node, a: Operand, b: Operand) -> list[Any]:
-    """The words of a step, with "a", "b" and "c" for the pointers."""
+def arguments(node: Node, a: Operand, b: Operand, *pointers: Any) -> tuple[Any, ...]:
+    """The words of a step, from pointers to the three matrices."""
     (m, n), k, size = node.shape[-2:], node.inputs[0].shape[-1], node.dtype.itemsize
     addresses = blas()
     assert addresses is not None
-    return [
+    return (
         addresses[node.dtype.str[1:]],
         *(m, n, k),
-        *("a", a.step, 112 if a.transposed else 111),
-        *("b", b.step, 112 if b.transposed else 111),
-        *("c", n, a.batch * size, b.batch * size, m * n * size),
-    ]
+        *(pointers[0], a.step, 112 if a.transposed else 111),
+        *(pointers[1], b.step, 112 if b.transposed else 111),
+        *(pointers[2], n, a.batch * size, b.batch * size, m * n * size),
+    )

@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from wengert.compile.code import LETTER, REGISTER, Code, kind
+from .code import LETTER, REGISTER, Code, kind
 
 Body = Callable[[str], None]
 

@@ -8,7 +8,6 @@ that what the windows of a vector have at one place lies together.
 from __future__ import annotations
 
 import functools
-import hashlib
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -17,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from wengert.compile import machine as machines
-from wengert.compile.convolution_plan import Plan, pad, plan_forward, steps_of
-from wengert.compile.microkernel import Writer
-from wengert.compile.steps import Emitted, Native, aligned, function, scratch_of
+from . import machine as machines
+from .convolution_plan import Plan, pad, plan_forward, steps_of
+from .microkernel import Writer
+from .steps import Emitted, Native, aligned, function, scratch_of
 
 
 def plan_pool(x: Sequence[int], kernel: Sequence[int], geometry: Any) -> Plan:
@@ -148,8 +147,7 @@ def emit_max_pool_back(name: str, plan: Plan, dtype: Any, machine: Any) -> Emitt
 
 @functools.cache
 def _native(emit: Callable[..., Emitted], plan: Plan, dtype: Any, machine: Any) -> Native:
-    name = "p" + hashlib.sha256(repr((emit.__name__, plan, dtype)).encode()).hexdigest()[:24]
-    return Native(emit(name, plan, dtype, machine), machine)
+    return Native(lambda name: emit(name, plan, dtype, machine), machine)
 
 
 def max_pool(x: Any, kernel: Sequence[int], geometry: Any, *, threads: int = 1, machine: Any = None) -> ndarray:

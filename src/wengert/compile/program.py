@@ -26,6 +26,7 @@ Casts are nodes of their own, so no later stage knows NumPy's rules of promotion
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -50,7 +51,7 @@ class Node:
     @property
     def size(self) -> int:
         """The number of elements."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     def __repr__(self) -> str:
         inputs = ", ".join([f"%{x.index}" for x in self.inputs])

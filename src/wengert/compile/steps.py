@@ -7,6 +7,7 @@ that belongs to the thread.
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import itertools
 import threading
 from collections.abc import Callable, Sequence
@@ -15,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from wengert.compile import machine as machines
-from wengert.compile.microkernel import Writer
+from . import elementwise, machine as machines
+from .microkernel import Writer
 
 
 class Step(NamedTuple):
@@ -26,6 +27,7 @@ class Step(NamedTuple):
     text: str
     declared: tuple[str, ...]
     helpers: tuple[str, ...]  # functions that it calls
+    functions: tuple[tuple[str, str, int], ...]  # elementary ones
     arguments: tuple[str, ...]
     end: int
 
@@ -53,7 +55,7 @@ def function(w: Writer, name: str, arguments: Sequence[str], end: int, index: Ca
     w.loop("%lo", "%hi", 1, [], inside)
     w.do("ret void")
     text = f"define void @{name}(ptr %args, i64 %lo, i64 %hi, i64 %thread) {{\nentry:\n{w.text()}\n}}"
-    return Step(name, text, tuple(w.declared), tuple(w.helpers.values()), tuple(arguments), end)
+    return Step(name, text, tuple(w.declared), tuple(w.helpers.values()), tuple(w.functions), tuple(arguments), end)
 
 
 def scratch_of(w: Writer, number: int, size: int) -> None:
@@ -66,22 +68,26 @@ def aligned(size: int) -> int:
     return -(-size // 64) * 64
 
 
-def module(*emitted: Emitted) -> str:
+def module(machine: Any, *emitted: Emitted) -> str:
     """One module of these kernels."""
     steps = [step for one in emitted for step in one.steps]
-    declared = sorted({line for step in steps for line in step.declared})
+    declared = {line for step in steps for line in step.declared}
+    functions = {function for step in steps for function in step.functions}
     helpers = {text: None for step in steps for text in step.helpers}
-    return "\n".join([*declared, *helpers, *[step.text for step in steps]])
+    return "\n".join([elementwise.library(functions, machine.fma, declared), *helpers, *[step.text for step in steps]])
 
 
 class Native:
     """Kernels that are compiled, to be called on arrays."""
 
-    def __init__(self, emitted: Emitted, machine: Any) -> None:
-        self.emitted = emitted
+    def __init__(self, emit: Callable[[str], Emitted], machine: Any) -> None:
+        self.emitted = emit("KERNEL")
+        text = module(machine, self.emitted)
+        name = "n" + hashlib.sha256(text.encode()).hexdigest()[:24]
+        text = text.replace("@KERNEL", f"@{name}")
+        names = [step.name.replace("KERNEL", name) for step in self.emitted.steps]
         signature = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
-        addresses = machines.link(module(emitted), machine, [step.name for step in emitted.steps])
-        self.functions = [signature(address) for address in addresses]
+        self.functions = [signature(address) for address in machines.link(text, machine, names)]
 
     def __call__(self, arrays: dict[str, ndarray], threads: int = 1) -> None:
         """Run them on these arrays, all C-contiguous."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from wengert.compile.program import Node, Program
+from .program import Node, Program
 
 
 class View(NamedTuple):
@@ -66,7 +66,7 @@ def views(program: Program, nodes: Sequence[Node]) -> dict[int, View]:
     for node in nodes:
         own = View(node, 0, contiguous(node.shape))
         found[node.index] = own
-        if node.op not in ("broadcast", "reshape", "transpose", "slice", "reduce") or node.size == 0:
+        if node.op not in ("broadcast", "reshape", "transpose", "slice") or node.size == 0:
             continue
         x = node.inputs[0]
         root, offset, strides = found[x.index]
@@ -79,9 +79,7 @@ def views(program: Program, nodes: Sequence[Node]) -> dict[int, View]:
         elif node.op == "slice":
             offset += sum([a * s for (a, _, _), s in zip(node.attributes, strides, strict=True)])
             strides = tuple([k * s for (_, _, k), s in zip(node.attributes, strides, strict=True)])
-        elif node.op == "reduce" and (x.size != node.size or x.dtype != node.dtype):
-            continue
-        else:  # a reshape; or a reduction over axes of one element
+        else:
             flat = reshaped(x.shape, strides, node.shape)
             if flat is None:
                 continue

@@ -1,4 +1,4 @@
-"""The list made shorter, without a change of any value: constants are computed now, and what nobody needs is dropped."""
+"""The list in the forms that there is native code for: shorter, and without a change of any value."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from wengert.compile.program import Check, Node, Program, Update, evaluate, value_of
+from . import picks
+from .program import Check, Node, Program, Update, evaluate, value_of
 
 FOLDED = 4096  # the largest constant that is computed beforehand
 PIECES = 8  # the most parts of a concatenation that is chosen from, part by part
@@ -49,16 +50,16 @@ def simplified(program: Program) -> Program:
             z.line = z.line or node.line
     new.outputs = [made[n.index] for n in program.outputs]
     new.updates = [Update(made[u.input.index], made[u.node.index]) for u in program.updates]
-    new.checks = [Check(made[c.node.index], c.value, c.line) for c in program.checks]
+    new.checks += [Check(made[c.node.index], c.value, c.line) for c in program.checks]
     return new
 
 
 def _simple(new: Program, node: Node, inputs: tuple[Node, ...]) -> Node:
     op = node.op
-    if op not in ("constant", "call", "item", "broadcast") and inputs and node.size <= FOLDED:
-        if all([x.op == "constant" for x in inputs]):
-            with np.errstate(all="ignore"):
-                return new.constant(np.asarray(evaluate(node, [value_of(x) for x in inputs])))
+    known = bool(inputs) and all([x.op == "constant" for x in inputs])
+    if known and op not in ("call", "item", "broadcast") and node.size <= FOLDED:
+        with np.errstate(all="ignore"):
+            return new.constant(np.asarray(evaluate(node, [value_of(x) for x in inputs])))
     rewrite = _REWRITES.get(op)
     z = rewrite(new, node, inputs) if rewrite is not None else None
     return z if z is not None else new.add(op, inputs, node.attributes, node.shape, node.dtype)
@@ -114,6 +115,16 @@ def _transpose(new: Program, node: Node, inputs: tuple[Node, ...]) -> Node | Non
     return new.add("transpose", (x,), axes, node.shape, node.dtype)
 
 
+def _reduce(new: Program, node: Node, inputs: tuple[Node, ...]) -> Node | None:
+    """A reduction over axes of one element."""
+    x, name = inputs[0], node.attributes[0]
+    if x.size != node.size or not x.size or x.dtype != node.dtype:
+        return None
+    if name == "add" and x.dtype.kind == "f":  # 0.0 of -0.0
+        x = new.add("ufunc", (x, new.constant(x.dtype.type(0))), "add", x.shape, x.dtype)
+    return new.add("reshape", (x,), None, node.shape, node.dtype)
+
+
 def _concatenate(new: Program, node: Node, inputs: tuple[Node, ...]) -> Node | None:
     """Parts put one after the other into zeros: a choice by the index, which can be fused with what comes after."""
     if len(inputs) > PIECES or node.size == 0 or any([x.dtype != node.dtype for x in inputs]):
@@ -135,4 +146,6 @@ _REWRITES: dict[str, Callable[[Program, Node, tuple[Node, ...]], Node | None]] =
     "reshape": _broadcast,
     "transpose": _transpose,
     "concatenate": _concatenate,
+    "reduce": _reduce,
+    "call": picks.rewritten,
 }
