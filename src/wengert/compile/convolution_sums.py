@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .convolution_plan import Phase, Plan, Triple, columns_of, pad, plane, steps_of, vectors_of
-from .microkernel import Tile, Writer, best_tile, fits, registers, step_cost
+from .microkernel import CHAIN, Tile, Writer, best_tile, fits, registers, step_cost
 from .steps import Emitted, Step, aligned, function, scratch_of
 
-CHAIN = 256  # the most products that are added up plainly; to an input half of that, for im2col adds tap by tap
 UNROLLED = 4  # taps that are written out
 
 

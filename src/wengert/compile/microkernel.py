@@ -18,7 +18,26 @@ from typing import Any, NamedTuple
 
 from .code import LETTER, REGISTER, Code, kind
 
-Body = Callable[[str], None]
+CHAIN = 256  # the most products that are added up plainly
+
+
+class Matrix(NamedTuple):
+    """A pointer, and the steps between rows and columns."""
+
+    pointer: str
+    row: int
+    column: int
+
+    @property
+    def turned(self) -> Matrix:
+        return Matrix(self.pointer, self.column, self.row)
+
+    def at(self, w: Writer, i: Any, j: Any) -> str:
+        return w.moved(self.pointer, w.dot((i, j), (self.row, self.column)))
+
+    def down(self, w: Writer, i: Any) -> Matrix:
+        """The rows from i on."""
+        return self._replace(pointer=self.at(w, i, 0))
 
 
 class Writer(Code):
@@ -239,6 +258,72 @@ class Writer(Code):
             return self.nested(sizes, sums, body, (*index, 0))
         pairs = [(self.v, x) for x in sums]
         return self.loop("0", str(n), 1, pairs, lambda i, xs: self.nested(sizes, xs, body, (*index, i)))
+
+    def product(self, sizes: tuple[int, int, int], a: Matrix, b: Matrix, c: Matrix, *, add: bool = False) -> None:
+        """C = A B, or C + A B, where the rows of B and C are contiguous: A is m by k, B k by n."""
+        m, n, k = sizes
+        count = -(-n // self.width)
+        tile = best_tile((1, m), count, self.machine)
+        rows, vectors = tile.places[1], tile.vectors
+        piece = max(d for d in range(1, min(k, CHAIN) + 1) if k % d == 0)
+        if piece < min(k, 32):
+            piece = k
+        blocks = n // (vectors * self.width)  # of columns that are whole
+        rest = n - blocks * vectors * self.width
+        parts = [(0, m // rows, rows), (m // rows * rows, 1, m % rows)]
+        columns = [(0, blocks, vectors, None), (blocks * vectors * self.width, 1, -(-rest // self.width), rest)]
+
+        def block(i: Any, j: Any, high: int, wide: int, lanes: int | None, k0: Any, first: bool) -> None:
+            known = [None if lanes is None else lanes - v * self.width for v in range(wide)]
+            pa, pb = a.at(self, i, k0), b.at(self, k0, j)
+            targets = [
+                self.moved(c.at(self, i, j), r * c.row + v * self.width) for r in range(high) for v in range(wide)
+            ]
+
+            def term(index: list[Any], sums: list[str]) -> list[str]:
+                p, q = self.moved(pa, self.mul(index[0], a.column)), self.moved(pb, self.mul(index[0], b.row))
+                vs = [self.load(self.moved(q, v * self.width), known[v]) for v in range(wide)]
+                return self.products(sums, lambda r: self.moved(p, r * a.row), vs)
+
+            sums = self.nested([piece], ["zeroinitializer"] * (high * wide), term)
+            if not first or add:
+                sums = [self.arithmetic("fadd", self.load(p, known[x % wide]), sums[x]) for x, p in enumerate(targets)]
+            for x, p in enumerate(targets):
+                self.store(sums[x], p, known[x % wide])
+
+        def over(k0: Any, first: bool) -> None:
+            for i0, times, high in parts:
+                for j0, many, wide, lanes in columns:
+                    if times and high and many and wide:
+                        self.every([times, many], lambda ij, i0=i0, j0=j0, high=high, wide=wide, lanes=lanes: block(  # type: ignore[misc]
+                            self.add(i0, self.mul(ij[0], high)), self.add(j0, self.mul(ij[1], wide * self.width)),
+                            high, wide, lanes, k0, first))  # fmt: skip
+
+        over(0, True)
+        if piece < k:
+            self.each(k // piece - 1, lambda x: over(self.mul(self.add(x, 1), piece), False))
+
+    # ---- rows ----
+
+    def across(self, n: int, values: list[str], body: Callable[[Any, int | None, list[str]], list[str]]) -> list[str]:
+        """`body(start, lanes, values)` for the vectors of a row of n elements; lanes is None where all count."""
+        whole, v = n // self.width * self.width, self.v
+        if whole:
+            values = self.loop("0", str(whole), self.width, [(v, x) for x in values], lambda i, xs: body(i, None, xs))
+        return body(whole, n - whole, values) if n > whole else values
+
+    def larger(self, x: str, y: str) -> str:
+        """The larger; NaN if either is."""
+        z = self.select(self.compare("ugt", x, y, self.t), x, y, self.t)
+        return self.select(self.compare("uno", y, y, self.t), y, z, self.t)
+
+    def folded(self, x: str, op: Callable[[str, str], str]) -> str:
+        """What `op` makes of all lanes, in every lane."""
+        half = self.width // 2
+        while half:
+            x = op(x, self._shuffled(x, x, [i ^ half for i in range(self.width)]))
+            half //= 2
+        return x
 
     # ---- transposes ----
 

@@ -98,8 +98,7 @@ class _Pooling:
         z = w.load(w.moved(p, self.taps[0]))
         for at in self.taps[1:]:
             x = w.load(w.moved(p, at))
-            larger = w.select(w.compare("ugt", x, z, w.t), x, z, w.t)
-            z = w.select(w.compare("uno", z, z, w.t), z, larger, w.t)
+            z = w.larger(x, z)
         return z
 
     def _vector_back(self, source: str, target: str, gradient: str, n: int | None) -> None:
