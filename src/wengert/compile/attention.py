@@ -46,6 +46,8 @@ class _Attention:
         self.heads, self.dtype, self.back = heads, np.dtype(dtype), back
         self.w = Writer(dtype, machine)
         self.row = -(-heads.keys // self.w.width) * self.w.width
+        if self.row * self.dtype.itemsize % 512 == 0:  # or rows would lie in the same few places of the cache
+            self.row += self.w.width
 
     def emitted(self, name: str) -> Emitted:
         heads, w, size = self.heads, self.w, self.dtype.itemsize
@@ -138,9 +140,9 @@ class _Attention:
                     at = w.splat(w.e(f"trunc i64 {v} to i32"), "i4")
                     at = w.e(f"add {w.vector('i4')} {at}, {w.lanes(range(w.width), 'i4')}")
                     x = w.select(w.compare("sle", at, limit, "i4"), x, low, w.t)
+                w.store(x, w.moved(p, v), n)
                 if n is not None:
                     x = w.select(w.lanes_below(n), x, low, w.t)
-                w.store(x, w.moved(p, v), n)
                 return [w.larger(x, xs[0])]
 
             top = w.folded(w.across(heads.keys, [low], scaled)[0], w.larger)
@@ -148,10 +150,17 @@ class _Attention:
                 top = w.select(w.compare("oeq", top, low, w.t), "zeroinitializer", top, w.t)
 
             def power(v: Any, n: int | None, xs: list[str]) -> list[str]:
-                x = w.arithmetic("fsub", w.load(w.moved(p, v), n), top)
+                score = w.load(w.moved(p, v), n)
+                x = w.arithmetic("fsub", score, top)
+                left_out = "" if n is None else w.lanes([int(k >= n) for k in range(w.width)], "b1")
+                if heads.causal:
+                    none = w.compare("oeq", score, low, w.t)
+                    left_out = w.e(f"or {w.vector('b1')} {none}, {left_out}") if left_out else none
+                if left_out:  # no infinity, for which the exponential would take its time
+                    x = w.select(left_out, "zeroinitializer", x, w.t)
                 x = w.e(f"call {w.v} {w.function('exp', w.t)}({w.v} {x})")
-                if n is not None:
-                    x = w.select(w.lanes_below(n), x, "zeroinitializer", w.t)
+                if left_out:
+                    x = w.select(left_out, "zeroinitializer", x, w.t)
                 w.store(x, w.moved(p, v), n)
                 return [w.arithmetic("fadd", xs[0], x)]
 

@@ -37,6 +37,9 @@ class _Pooling:
         self.padded = (*plan.padded[:2], self.row * plan.step[2])
         self.volume = math.prod(self.padded)
         lines, step = steps_of(self.padded), plan.step[2]
+        self.gradient = self.tops = self.shares = ""
+        axes = zip(plan.phases, plan.step, plan.places, strict=True)
+        self.overlap = any([p[0].offsets[-1] >= s and n > 1 for p, s, n in axes])
         self.taps = [
             a * lines[0] + b * lines[1] + c % step * self.row + c // step
             for a, b, c in itertools.product(*[p[0].offsets for p in plan.phases])
@@ -45,17 +48,18 @@ class _Pooling:
     def emitted(self, name: str) -> Emitted:
         plan, w, size = self.plan, self.w, self.dtype.itemsize
         plane = aligned((self.volume + w.width) * size)
-        scratch = plane * (1 + self.back)
+        values = aligned(math.prod(plan.places) * size) if self.back and self.overlap else 0
+        scratch = plane * (1 + self.back) + 2 * values
         names = ("source", *(["gradient"] if self.back else []), "result", "scratch")
         result = f"%p{len(names) - 2}"
-        self.gradient = ""
 
         def start() -> None:
             scratch_of(w, len(names) - 1, scratch)
             low = w.constant(-np.inf, w.t)
             w.each(plane // size, lambda i: w.store(low, w.moved("%mine", i)), w.width)
             if self.back:
-                self.gradient = w.e(f"getelementptr i8, ptr %mine, i64 {plane}")
+                places = (plane, 2 * plane, 2 * plane + values)
+                self.gradient, self.tops, self.shares = [w.e(f"getelementptr i8, ptr %mine, i64 {p}") for p in places]
 
         def index(i: str) -> None:
             pad(w, plan, 1, w.moved("%p0", w.mul(i, math.prod(plan.source))), "%mine", self.padded)
@@ -69,29 +73,45 @@ class _Pooling:
         step = function(w, name, names, plan.batch, index, start)
         return Emitted((step,), {"scratch": scratch})
 
-    def _windows(self, values: str) -> None:
-        """The largest of each window, or what flows back from it, for vectors of windows."""
+    def _vectors(self, body: Callable[[Any, Any, int | None], None]) -> None:
+        """`body(place, number, lanes)` for each vector of windows: where it lies in the plane, and its first window."""
         w, plan = self.w, self.plan
         deep, high, wide = plan.places
 
         def line(d: Any, h: Any) -> None:
             place = w.dot((w.mul(d, plan.step[0]), w.mul(h, plan.step[1])), steps_of(self.padded)[:2])
-            source, row = w.moved("%mine", place), w.moved(values, w.dot((d, h), (high * wide, wide)))
-
-            def vector(v: Any, n: int | None) -> None:
-                p, q = w.moved(source, v), w.moved(row, v)
-                if self.back:
-                    self._vector_back(p, w.moved(self.gradient, w.add(place, v)), q, n)
-                else:
-                    w.store(self._largest(p), q, n)
-
-            whole = wide // w.width * w.width
+            number, whole = w.dot((d, h), (high * wide, wide)), wide // w.width * w.width
             if whole:
-                w.each(whole, lambda v: vector(v, None), w.width)
+                w.each(whole, lambda v: body(w.add(place, v), w.add(number, v), None), w.width)
             if wide > whole:
-                vector(whole, wide - whole)
+                body(w.add(place, whole), w.add(number, whole), wide - whole)
 
-        w.each(deep, lambda d: w.each(high, lambda h: line(d, h)))
+        w.every([deep, high], lambda index: line(*index))
+
+    def _windows(self, values: str) -> None:
+        """The largest of each window, or what flows back from it."""
+        w = self.w
+
+        def largest(place: Any, number: Any, n: int | None) -> None:
+            source, value = w.moved("%mine", place), w.moved(values, number)
+            z = self._largest(source)
+            if not self.back:
+                w.store(z, value, n)
+                return
+            share = self._share(source, value, z, n)
+            if self.overlap:
+                w.store(z, w.moved(self.tops, number), n)
+                w.store(share, w.moved(self.shares, number), n)
+            else:
+                for at in self.taps:
+                    self._given(source, w.moved(self.gradient, place), at, z, share, n)
+
+        self._vectors(largest)
+        if self.back and self.overlap:  # one place of all windows after the other: what was just stored is not read
+            for at in self.taps:
+                self._vectors(lambda place, number, n, at=at: self._given(  # type: ignore[misc]
+                    w.moved("%mine", place), w.moved(self.gradient, place), at,
+                    w.load(w.moved(self.tops, number), n), w.load(w.moved(self.shares, number), n), n))  # fmt: skip
 
     def _largest(self, p: str) -> str:
         w = self.w
@@ -101,18 +121,27 @@ class _Pooling:
             z = w.larger(x, z)
         return z
 
-    def _vector_back(self, source: str, target: str, gradient: str, n: int | None) -> None:
+    def _share(self, source: str, gradient: str, z: str, n: int | None) -> str:
+        """What each of the largest elements of a window gets."""
         w = self.w
-        z, one = self._largest(source), w.constant(1, w.t)
-        won = []
+        one, count = w.constant(1, w.t), "zeroinitializer"
         for at in self.taps:
             here = w.compare("oeq", w.load(w.moved(source, at)), z, w.t)
-            won.append(w.select(here, one, "zeroinitializer", w.t))
-        count = functools.reduce(lambda x, y: w.arithmetic("fadd", x, y), won)
-        share = w.arithmetic("fdiv", w.load(gradient, n), count)
-        for at, x in zip(self.taps, won, strict=True):
-            p = w.moved(target, at)
-            w.store(w.arithmetic("fadd", w.load(p, n), w.arithmetic("fmul", share, x)), p, n)
+            count = w.arithmetic("fadd", count, w.select(here, one, "zeroinitializer", w.t))
+        g, mask = w.load(gradient, n), w.vector("b1")
+        several = w.compare("une", count, one, w.t)
+        if n is not None:
+            several = w.e(f"and {mask} {several}, {w.lanes_below(n)}")
+        some = w.call("i1", f"llvm.vector.reduce.or.v{w.width}i1", (mask, several))
+        return w.when(some, [(w.v, g)], lambda xs: [w.arithmetic("fdiv", xs[0], count)])[0]
+
+    def _given(self, source: str, target: str, at: int, z: str, share: str, n: int | None) -> None:
+        """One place's part of what windows give."""
+        w = self.w
+        here = w.compare("oeq", w.load(w.moved(source, at)), z, w.t)
+        won = w.select(here, w.constant(1, w.t), "zeroinitializer", w.t)
+        x, p = w.arithmetic("fmul", share, won), w.moved(target, at)
+        w.store(w.arithmetic("fadd", w.load(p, n), x) if self.overlap else x, p, n)
 
     def _out(self, result: str) -> None:
         """The gradient of what is no padding, in its own order."""
