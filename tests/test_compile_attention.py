@@ -51,6 +51,22 @@ def test_as_numpy(name, dtype, causal):
     check(*draw(name, dtype), causal)
 
 
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("name", SIZES)
+def test_kept_weights(name, causal):
+    q, k, v, g = draw(name, np.float64)
+    heads = attention._heads(q, k, v, None, causal)._replace(kept=True)
+    weights = np.full((heads.batch, heads.queries, attention.row_of(heads, q.dtype, HOST)), np.nan)
+    z, gq, gk, gv = [np.empty_like(x) for x in (g, q, k, v)]
+    given = {"query": q, "key": k, "value": v, "weights": weights}
+    attention._native(attention.emit_attention, heads, q.dtype, HOST)({**given, "result": z})
+    given |= {"gradient": g, "to_query": gq, "to_key": gk, "to_value": gv}
+    attention._native(attention.emit_attention_back, heads, q.dtype, HOST)(given)
+    np.testing.assert_allclose(z, attention.attention(q, k, v, causal=causal), atol=1e-14)
+    for a, b in zip((gq, gk, gv), attention.attention_back(g, q, k, v, causal=causal), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-13)
+
+
 def test_more_queries_than_keys():
     q, k, v, g = draw("odd", np.float64)
     check(q, k[:, :9], v[:, :9], g, True)

@@ -2,8 +2,8 @@
 flows back to the three.
 
 The scores of a block of queries with all keys stay in scratch memory, so that memory grows with the keys and not with
-their square; on the way back they are computed again (Dao et al., NeurIPS 2022, without the division of the keys). The
-products are the microkernel's.
+their square; on the way back they are computed again (Dao et al., NeurIPS 2022, without the division of the keys).
+Where there is room for them, the weights can be kept instead. The products are the microkernel's.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from . import machine as machines
 from .microkernel import Matrix, Writer
 from .steps import Emitted, Native, aligned, function, scratch_of
 
+BY_QUERY = frozenset({"query", "result", "gradient", "to_query", "weights"})
 SCORES = 1 << 15  # of a block of queries
 
 
@@ -32,6 +33,7 @@ class Heads(NamedTuple):
     others: int
     scale: float
     causal: bool  # whether a query looks at keys up to its own place only, the last query's being the last key's
+    kept: bool = False  # whether the weights are an array of its own, "weights": (batch, queries, at least keys)
 
     @property
     def block(self) -> int:
@@ -41,13 +43,18 @@ class Heads(NamedTuple):
         return best if best >= min(most, 8) or self.queries > 4 * most else self.queries
 
 
+def row_of(heads: Heads, dtype: Any, machine: Any) -> int:
+    """The elements of a row of weights."""
+    w = Writer(dtype, machine)
+    row = -(-heads.keys // w.width) * w.width
+    return row + w.width * (row * w.size % 512 == 0)  # or rows would lie in the same few places of the cache
+
+
 class _Attention:
     def __init__(self, heads: Heads, dtype: Any, machine: Any, back: bool) -> None:
         self.heads, self.dtype, self.back = heads, np.dtype(dtype), back
         self.w = Writer(dtype, machine)
-        self.row = -(-heads.keys // self.w.width) * self.w.width
-        if self.row * self.dtype.itemsize % 512 == 0:  # or rows would lie in the same few places of the cache
-            self.row += self.w.width
+        self.row = row_of(heads, dtype, machine)
 
     def emitted(self, name: str) -> Emitted:
         heads, w, size = self.heads, self.w, self.dtype.itemsize
@@ -55,11 +62,12 @@ class _Attention:
         places = [aligned(r * self.row * size) for r in rows]  # scores, (their gradient,) key and value transposed
         given = ("query", "key", "value", *(["gradient"] if self.back else []))
         results = ("to_query", "to_key", "to_value") if self.back else ("result",)
-        names = (*given, *results, "scratch")
+        names = (*given, *results, *(["weights"] if heads.kept else []), "scratch")
         sizes = {
             "query": (heads.queries, heads.features), "key": (heads.keys, heads.features),
             "value": (heads.keys, heads.others), "result": (heads.queries, heads.others),
         }  # fmt: skip
+        sizes["weights"] = heads.queries, self.row
         sizes |= {"gradient": sizes["result"]} | {f"to_{part}": sizes[part] for part in ("query", "key", "value")}
         area: list[str] = []
 
@@ -73,7 +81,8 @@ class _Attention:
                 high, wide = sizes[part]
                 at[part] = Matrix(w.moved(f"%p{k}", w.mul(i, high * wide)), wide, 1)
             turned = Matrix(area[1 + self.back], self.row, 1)
-            w.transpose((heads.keys, heads.features), at["key"].pointer, heads.features, turned.pointer, self.row)
+            if not (heads.kept and self.back):
+                w.transpose((heads.keys, heads.features), at["key"].pointer, heads.features, turned.pointer, self.row)
             if self.back:
                 w.transpose((heads.keys, heads.others), at["value"].pointer, heads.others, area[3], self.row)
                 for part in ("to_key", "to_value"):
@@ -81,11 +90,11 @@ class _Attention:
 
             def block(k: Any) -> None:
                 first = w.mul(k, n)
-                here = {part: m.down(w, first) if sizes[part][0] == heads.queries and part in
-                        ("query", "result", "gradient", "to_query") else m for part, m in at.items()}  # fmt: skip
-                scores = Matrix(area[0], self.row, 1)
-                w.product((n, heads.keys, heads.features), here["query"], turned, scores)
-                self._softmax(scores, first)
+                here = {part: m.down(w, first) if part in BY_QUERY else m for part, m in at.items()}
+                scores = here["weights"] if heads.kept else Matrix(area[0], self.row, 1)
+                if not (heads.kept and self.back):
+                    w.product((n, heads.keys, heads.features), here["query"], turned, scores)
+                    self._softmax(scores, first)
                 if self.back:
                     self._block_back(here, scores, Matrix(area[1], self.row, 1), Matrix(area[3], self.row, 1))
                 else:
@@ -180,12 +189,12 @@ class _Attention:
 
 
 def emit_attention(name: str, heads: Heads, dtype: Any, machine: Any) -> Emitted:
-    """The kernel from "query", "key" and "value" to "result"."""
+    """The kernel from "query", "key" and "value" to "result" (and "weights", if they are kept)."""
     return _Attention(heads, dtype, machine, False).emitted(name)
 
 
 def emit_attention_back(name: str, heads: Heads, dtype: Any, machine: Any) -> Emitted:
-    """The kernel from "query", "key", "value" and "gradient" to "to_query", "to_key" and "to_value"."""
+    """The kernel from "query", "key", "value", "gradient" (and "weights") to "to_query", "to_key" and "to_value"."""
     return _Attention(heads, dtype, machine, True).emitted(name)
 
 
