@@ -328,17 +328,43 @@ class Writer(Code):
     # ---- transposes ----
 
     def transposed(self, rows: list[str]) -> list[str]:
-        """Vectors, as many as they have lanes, with rows and columns exchanged."""
-        rows, width, half = list(rows), self.width, self.width // 2
-        while half:
-            low = [i if not i & half else (i ^ half) + width for i in range(width)]
-            high = [i ^ half if not i & half else i + width for i in range(width)]
-            for q in range(width):
-                if not q & half:
-                    x, y = rows[q], rows[q | half]
-                    rows[q], rows[q | half] = self._shuffled(x, y, low), self._shuffled(x, y, high)
-            half //= 2
-        return rows
+        """Vectors, as many as they have lanes, with rows and columns exchanged: first within the 16 bytes that machines
+        shuffle quickest, then these as a whole."""
+        unit = min(16 // self.size, self.width)
+        groups = [self._within(rows[k : k + unit], unit) for k in range(0, self.width, unit)]
+        columns = [self._among([group[q] for group in groups], unit) for q in range(unit)]
+        return [columns[k % unit][k // unit] for k in range(self.width)]
+
+    def _within(self, rows: list[str], unit: int) -> list[str]:
+        """Of each unit of so many rows, the transpose."""
+        if unit == 1:
+            return rows
+        half = unit // 2
+
+        def merged(x: str, y: str, size: int, high: int) -> str:
+            """Of each unit, the low or the high half of both, alternating by `size` elements."""
+            each = [k + at for k in range(0, half, size) for at in range(size)]
+            lanes = []
+            for start in range(0, self.width, unit):
+                for k in range(0, half, size):
+                    part = [start + high * half + at for at in each[k : k + size]]
+                    lanes += [*part, *[at + self.width for at in part]]
+            return self._shuffled(x, y, lanes)
+
+        if unit == 2:
+            return [merged(*rows, 1, high) for high in (0, 1)]
+        a, b = [[merged(rows[k], rows[k + 1], 1, high) for high in (0, 1)] for k in (0, 2)]
+        return [merged(x, y, 2, high) for x, y in zip(a, b, strict=True) for high in (0, 1)]
+
+    def _among(self, rows: list[str], unit: int) -> list[str]:
+        """The transpose of a square of units."""
+        if len(rows) == 1:
+            return rows
+        units = range(self.width * 2 // unit)
+        even, odd = [[k * unit + at for k in units[first::2] for at in range(unit)] for first in (0, 1)]
+        pairs = list(zip(rows[::2], rows[1::2], strict=True))
+        parts = [self._among([self._shuffled(x, y, lanes) for x, y in pairs], unit) for lanes in (even, odd)]
+        return [x for pair in zip(*parts, strict=True) for x in pair]
 
     def _shuffled(self, x: str, y: str, lanes: list[int]) -> str:
         return self.e(f"shufflevector {self.v} {x}, {self.v} {y}, <{self.width} x i32> {self.lanes(lanes, 'i4')}")
@@ -351,6 +377,7 @@ class Writer(Code):
         """
         width, (m, n) = self.width, shape
         high, wide = min(m, width), min(n, width)
+        pad = pad and high < width
         name = f"transposed_{LETTER[self.t]}_{width}_{high}_{wide}{'_pad' * pad}"
         if name not in self.helpers:
             self.helpers[name] = self._transposing(name, high, wide, pad)

@@ -71,7 +71,7 @@ class _Pooling:
                 self._out(w.moved(result, w.mul(i, math.prod(plan.source))))
 
         step = function(w, name, names, plan.batch, index, start)
-        return Emitted((step,), {"scratch": scratch})
+        return Emitted((step._replace(chunk=max(1, 16384 // self.volume)),), {"scratch": scratch})
 
     def _vectors(self, body: Callable[[Any, Any, int | None], None]) -> None:
         """`body(place, number, lanes)` for each vector of windows: where it lies in the plane, and its first window."""

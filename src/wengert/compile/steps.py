@@ -21,7 +21,10 @@ from .microkernel import Writer
 
 
 class Step(NamedTuple):
-    """A kernel of a table: its function, the names of the arrays it is given, and how many indices it has."""
+    """A kernel of a table: its function, the names of the arrays it is given, and how many indices it has.
+
+    The indices may be done in any order and by any threads, `chunk` of them at a time or otherwise.
+    """
 
     name: str
     text: str
@@ -30,6 +33,7 @@ class Step(NamedTuple):
     functions: tuple[tuple[str, str, int], ...]  # elementary ones
     arguments: tuple[str, ...]
     end: int
+    chunk: int = 1  # how many are worth handing out together
 
 
 class Emitted(NamedTuple):
