@@ -17,7 +17,7 @@ from numpy import ndarray
 
 from . import machine as machines
 from .microkernel import Matrix, Writer
-from .steps import Emitted, Native, aligned, function, scratch_of
+from .steps import Emitted, Native, aligned, emitted, function
 
 BY_QUERY = frozenset({"query", "result", "gradient", "to_query", "weights"})
 SCORES = 1 << 15  # of a block of queries
@@ -62,7 +62,7 @@ class _Attention:
         places = [aligned(r * self.row * size) for r in rows]  # scores, (their gradient,) key and value transposed
         given = ("query", "key", "value", *(["gradient"] if self.back else []))
         results = ("to_query", "to_key", "to_value") if self.back else ("result",)
-        names = (*given, *results, *(["weights"] if heads.kept else []), "scratch")
+        names = (*given, *results, *(["weights"] if heads.kept else []))
         sizes = {
             "query": (heads.queries, heads.features), "key": (heads.keys, heads.features),
             "value": (heads.keys, heads.others), "result": (heads.queries, heads.others),
@@ -72,12 +72,11 @@ class _Attention:
         area: list[str] = []
 
         def start() -> None:
-            scratch_of(w, len(names) - 1, sum(places))
             area.extend([w.e(f"getelementptr i8, ptr %mine, i64 {sum(places[:k])}") for k in range(len(places))])
 
         def index(i: str) -> None:
             at = {}
-            for k, part in enumerate(names[:-1]):
+            for k, part in enumerate(names):
                 high, wide = sizes[part]
                 at[part] = Matrix(w.moved(f"%p{k}", w.mul(i, high * wide)), wide, 1)
             turned = Matrix(area[1 + self.back], self.row, 1)
@@ -102,8 +101,8 @@ class _Attention:
 
             w.each(heads.queries // n, block)
 
-        step = function(w, name, names, heads.batch, index, start)
-        return Emitted((step,), {"scratch": sum(places)})
+        step = function(w, name, names, heads.batch, index, start, sum(places))
+        return emitted(name, (step,), {}, self.dtype, w.machine, sum(places))
 
     def _block_back(self, at: dict[str, Matrix], scores: Matrix, slopes: Matrix, value: Matrix) -> None:
         heads, w, n = self.heads, self.w, self.heads.block

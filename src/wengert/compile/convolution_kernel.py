@@ -11,7 +11,7 @@ import numpy as np
 
 from .convolution_plan import Plan, columns_of, pad, steps_of, vectors_of
 from .microkernel import Writer, fits, registers, step_cost
-from .steps import Emitted, Step, aligned, function, scratch_of
+from .steps import Emitted, Step, aligned, emitted, function
 
 PIXELS = 128  # places that are added up plainly
 PARTS = 16  # runs of images that have a sum each
@@ -66,7 +66,8 @@ class Correlating:
             whole = plan.groups * self.region
             steps.append(_total(f"{name}_total", self.dtype, self.machine, self.parts, whole, self.rows * self.block))
         steps.append(self._arranged(name))
-        return Emitted(tuple(steps), {"parts": self.parts * plan.groups * self.region * size, "scratch": scratch})
+        buffers = {"parts": self.parts * plan.groups * self.region * size}
+        return emitted(name, steps, buffers, self.dtype, self.machine, scratch)
 
     def _start(self, w: Writer, number: Any) -> Any:
         if self.plan.outputs < self.block:
@@ -78,7 +79,6 @@ class Correlating:
         size, region = math.prod(plan.places), self.region
 
         def start() -> None:
-            scratch_of(w, 3, scratch)
             self.image = "%mine"
             self.buffer = w.e(f"getelementptr i8, ptr %mine, i64 {padded}")
             if not plan.direct:
@@ -107,7 +107,7 @@ class Correlating:
             _images(w, plan, self.parts, part, group, image)
 
         end = self.parts * plan.groups * (self.blocks if self.split else 1)
-        return function(w, name, ("source", "gradient", "parts", "scratch"), end, index, start)
+        return function(w, name, ("source", "gradient", "parts"), end, index, start, scratch)
 
     def _block(self, w: Writer, g: str, number: Any, sums: str) -> None:
         """What an image adds for one block of channels."""
@@ -258,7 +258,8 @@ class Along:
             whole = self.plan.groups * self.region
             steps.append(_total(f"{name}_total", self.dtype, self.machine, self.parts, whole, self.sums * self.width))
         steps.append(self._added(name))
-        return Emitted(tuple(steps), {"parts": self.parts * self.plan.groups * self.region * size, "scratch": scratch})
+        buffers = {"parts": self.parts * self.plan.groups * self.region * size}
+        return emitted(name, steps, buffers, self.dtype, self.machine, scratch)
 
     def _over(self, w: Writer, body: Callable[[Any, list[Any]], None]) -> None:
         """`body(number, starts)` for each block of sums."""
@@ -273,7 +274,6 @@ class Along:
         plan, w = self.plan, Writer(self.dtype, self.machine)
 
         def start() -> None:
-            scratch_of(w, 3, scratch)
             if not self.direct:
                 w.clear("%mine", plan.inputs * self.volume + self.width)
 
@@ -292,7 +292,8 @@ class Along:
 
             _images(w, plan, self.parts, part, group, image)
 
-        return function(w, name, ("source", "gradient", "parts", "scratch"), self.parts * plan.groups, index, start)
+        end = self.parts * plan.groups
+        return function(w, name, ("source", "gradient", "parts"), end, index, start, scratch)
 
     def _places(self, w: Writer, source: str, g: str, sums: str) -> None:
         """What an image adds: rows of places, as many as make a block."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from .convolution_plan import Phase, Plan, Triple, columns_of, pad, plane, steps_of, vectors_of
 from .microkernel import CHAIN, Tile, Writer, best_tile, fits, registers, step_cost
-from .steps import Emitted, Step, aligned, function, scratch_of
+from .steps import Emitted, Step, aligned, emitted, function
 
 UNROLLED = 4  # taps that are written out
 
@@ -69,7 +69,8 @@ class Summing:
         padded = 0 if plan.direct else plan.inputs * self.volume
         scratch = aligned(padded * size) + aligned(math.prod(plan.places) * self.block * size)
         steps = (self._pack(f"{name}_pack"), self._sum(name, aligned(padded * size), scratch))
-        return Emitted(steps, {"packed": plan.groups * self.packed * size, "scratch": scratch})
+        buffers = {"packed": plan.groups * self.packed * size}
+        return emitted(name, steps, buffers, self.dtype, self.machine, scratch)
 
     # ---- weights ----
 
@@ -130,11 +131,10 @@ class Summing:
 
     def _sum(self, name: str, padded: int, scratch: int) -> Step:
         plan, w = self.plan, Writer(self.dtype, self.machine)
-        names = ("source", "packed", "result", "scratch", *(["bias"] if self.bias else []))
+        names = ("source", "packed", "result", *(["bias"] if self.bias else []))
         size = math.prod(plan.places)
 
         def start() -> None:
-            scratch_of(w, 3, scratch)
             self.image = "%mine"
             self.buffer = w.e(f"getelementptr i8, ptr %mine, i64 {padded}")
             if not plan.direct:
@@ -153,7 +153,7 @@ class Summing:
 
             def block(number: Any) -> None:
                 first = self._start(w, number)
-                bias = w.moved("%p4", w.add(w.mul(group, plan.outputs), first)) if self.bias else ""
+                bias = w.moved("%p3", w.add(w.mul(group, plan.outputs), first)) if self.bias else ""
                 for phases in plan.classes:
                     self._phase(w, phases, weights, number, bias)
                 to = w.moved(result, w.mul(first, size))
@@ -165,7 +165,7 @@ class Summing:
                 w.each(self.blocks, block)
 
         end = plan.batch * plan.groups * (self.blocks if self.split else 1)
-        return function(w, name, names, end, index, start)
+        return function(w, name, names, end, index, start, scratch)
 
     def _phase(self, w: Writer, phases: tuple[Phase, ...], weights: str, number: Any, bias: str) -> None:
         """All places of a phase."""
@@ -276,15 +276,14 @@ class Across:
     def emitted(self, name: str) -> Emitted:
         size = self.dtype.itemsize
         scratch = 0 if self.direct else aligned((self.plan.inputs * self.volume + self.width) * size)
-        return Emitted((self._sum(name, scratch),), {"scratch": scratch})
+        return emitted(name, (self._sum(name, scratch),), {}, self.dtype, self.machine, scratch)
 
     def _sum(self, name: str, scratch: int) -> Step:
         plan, w = self.plan, Writer(self.dtype, self.machine)
-        names = ("source", "weights", "result", "scratch", *(["bias"] if self.bias else []))
+        names = ("source", "weights", "result", *(["bias"] if self.bias else []))
         taps, size = math.prod(plan.kernel), math.prod(plan.places)
 
         def start() -> None:
-            scratch_of(w, 3, scratch)
             self.image = "%mine"
             if not self.direct:
                 w.clear("%mine", plan.inputs * self.volume + self.width)
@@ -298,11 +297,11 @@ class Across:
                 pad(w, plan, plan.inputs, source, self.image, self.padded)
             weights = w.moved("%p1", w.mul(group, plan.inputs * plan.outputs * taps))
             result = w.moved("%p2", w.mul(i, plan.outputs * size))
-            bias = w.moved("%p4", w.mul(group, plan.outputs)) if self.bias else ""
+            bias = w.moved("%p3", w.mul(group, plan.outputs)) if self.bias else ""
             for phases in plan.classes:
                 self._phase(w, phases, weights, result, bias)
 
-        return function(w, name, names, plan.batch * plan.groups, index, start)
+        return function(w, name, names, plan.batch * plan.groups, index, start, scratch)
 
     def _phase(self, w: Writer, phases: tuple[Phase, ...], weights: str, result: str, bias: str) -> None:
         plan, (rows, high, vectors, _) = self.plan, self.blocking[phases]

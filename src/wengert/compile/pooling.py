@@ -19,7 +19,7 @@ from numpy import ndarray
 from . import machine as machines
 from .convolution_plan import Plan, pad, plan_forward, steps_of
 from .microkernel import Writer
-from .steps import Emitted, Native, aligned, function, scratch_of
+from .steps import Emitted, Native, aligned, emitted, function
 
 
 def plan_pool(x: Sequence[int], kernel: Sequence[int], geometry: Any) -> Plan:
@@ -50,11 +50,10 @@ class _Pooling:
         plane = aligned((self.volume + w.width) * size)
         values = aligned(math.prod(plan.places) * size) if self.back and self.overlap else 0
         scratch = plane * (1 + self.back) + 2 * values
-        names = ("source", *(["gradient"] if self.back else []), "result", "scratch")
-        result = f"%p{len(names) - 2}"
+        names = ("source", *(["gradient"] if self.back else []), "result")
+        result = f"%p{len(names) - 1}"
 
         def start() -> None:
-            scratch_of(w, len(names) - 1, scratch)
             low = w.constant(-np.inf, w.t)
             w.each(plane // size, lambda i: w.store(low, w.moved("%mine", i)), w.width)
             if self.back:
@@ -70,8 +69,9 @@ class _Pooling:
             if self.back:
                 self._out(w.moved(result, w.mul(i, math.prod(plan.source))))
 
-        step = function(w, name, names, plan.batch, index, start)
-        return Emitted((step._replace(chunk=max(1, 16384 // self.volume)),), {"scratch": scratch})
+        step = function(w, name, names, plan.batch, index, start, scratch)
+        step = step._replace(chunk=max(1, 16384 // self.volume))
+        return emitted(name, (step,), {}, self.dtype, w.machine, scratch)
 
     def _vectors(self, body: Callable[[Any, Any, int | None], None]) -> None:
         """`body(place, number, lanes)` for each vector of windows: where it lies in the plane, and its first window."""

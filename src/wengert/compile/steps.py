@@ -1,7 +1,7 @@
 """Kernels as steps of a table, and what runs them on arrays.
 
-A kernel is `name(arguments, lo, hi, thread)`: it does the indices lo ... hi - 1 of its step, and has scratch memory
-that belongs to the thread.
+A kernel is `name(arguments, lo, hi)`: it does the indices lo ... hi - 1 of its step. One that needs scratch memory takes
+a slot of it while it runs: there have to be as many as threads that run it, but never more than 64.
 """
 
 from __future__ import annotations
@@ -37,18 +37,34 @@ class Step(NamedTuple):
 
 
 class Emitted(NamedTuple):
-    """Kernels to be run one after the other, and the bytes of buffers they need; of "scratch", each thread."""
+    """Kernels to be run one after the other, and the bytes of buffers that they need; of "scratch", for each thread.
+
+    The buffers belong to these kernels until the last has ended; one run of them has its own.
+    """
 
     steps: tuple[Step, ...]
     buffers: dict[str, int]
 
 
+def emitted(
+    name: str, steps: Sequence[Step], buffers: dict[str, int], dtype: Any, machine: Any, scratch: int
+) -> Emitted:
+    """These kernels with scratch memory of so many bytes, before which its slots are free."""
+    if not scratch:
+        return Emitted(tuple(steps), buffers)
+    w = Writer(dtype, machine)
+    free = function(w, f"{name}_free", ("slots",), 1, lambda _: w.do("store i64 0, ptr %p0, align 8"))
+    return Emitted((free, *steps), buffers | {"scratch": scratch, "slots": 64})
+
+
 def function(w: Writer, name: str, arguments: Sequence[str], end: int, index: Callable[[str], None],
-              start: Callable[[], None] | None = None) -> Step:  # fmt: skip
-    """A kernel that does `index(i)` for each of its indices."""
+              start: Callable[[], None] | None = None, scratch: int = 0) -> Step:  # fmt: skip
+    """A kernel that does `start()`, then `index(i)` for each of its indices, with scratch memory at `%mine`."""
+    arguments = (*arguments, *(("scratch", "slots") if scratch else ()))
     for k in range(len(arguments)):
         w.do(f"%q{k} = getelementptr ptr, ptr %args, i64 {k}")
         w.do(f"%p{k} = load ptr, ptr %q{k}")
+    bit = _taken(w, *[f"%p{k}" for k in range(len(arguments))][-2:], scratch) if scratch else ""
     if start:
         start()
 
@@ -57,15 +73,31 @@ def function(w: Writer, name: str, arguments: Sequence[str], end: int, index: Ca
         return []
 
     w.loop("%lo", "%hi", 1, [], inside)
+    if scratch:
+        left = w.e(f"xor i64 {bit}, -1")
+        w.do(f"%left = atomicrmw and ptr %p{len(arguments) - 1}, i64 {left} release")
     w.do("ret void")
-    text = f"define void @{name}(ptr %args, i64 %lo, i64 %hi, i64 %thread) {{\nentry:\n{w.text()}\n}}"
+    text = f"define void @{name}(ptr %args, i64 %lo, i64 %hi) {{\nentry:\n{w.text()}\n}}"
     return Step(name, text, tuple(w.declared), tuple(w.helpers.values()), tuple(w.functions), tuple(arguments), end)
 
 
-def scratch_of(w: Writer, number: int, size: int) -> None:
-    """The thread's part of the scratch memory."""
-    at = w.mul("%thread", size)
-    w.do(f"%mine = getelementptr i8, ptr %p{number}, i64 {at}")
+def _taken(w: Writer, scratch: str, slots: str, size: int) -> str:
+    """The bit of a slot of scratch memory that nobody has, which is taken: there are 64, and as many are used as
+    kernels run at once."""
+    look, found, mine = w.label(), w.label(), w.label()
+    w.jump(look)
+    w.start(look)
+    old = w.e(f"load atomic i64, ptr {slots} monotonic, align 8")
+    free = w.e(f"xor i64 {old}, -1")
+    w.branch(w.e(f"icmp ne i64 {free}, 0"), found, look)
+    w.start(found)
+    number = w.call("i64", "llvm.cttz.i64", ("i64", free), ("i1", "true"))
+    bit = w.e(f"shl i64 1, {number}")
+    pair = w.e(f"cmpxchg ptr {slots}, i64 {old}, i64 {w.e(f'or i64 {old}, {bit}')} acquire monotonic")
+    w.branch(w.e(f"extractvalue {{i64, i1}} {pair}, 1"), mine, look)
+    w.start(mine)
+    w.do(f"%mine = getelementptr i8, ptr {scratch}, i64 {w.mul(number, size)}")
+    return bit
 
 
 def aligned(size: int) -> int:
@@ -90,7 +122,7 @@ class Native:
         name = "n" + hashlib.sha256(text.encode()).hexdigest()[:24]
         text = text.replace("@KERNEL", f"@{name}")
         names = [step.name.replace("KERNEL", name) for step in self.emitted.steps]
-        signature = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
+        signature = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
         self.functions = [signature(address) for address in machines.link(text, machine, names)]
 
     def __call__(self, arrays: dict[str, ndarray], threads: int = 1) -> None:
@@ -102,13 +134,13 @@ class Native:
         for step, function in zip(self.emitted.steps, self.functions, strict=True):
             words = (ctypes.c_void_p * len(step.arguments))(*[places[name] for name in step.arguments])
             if threads == 1 or step.end == 1:
-                function(words, 0, step.end, 0)
+                function(words, 0, step.end)
                 continue
             job = function, words, step.end, itertools.count()
-            others = [threading.Thread(target=_work, args=(k, *job)) for k in range(1, threads)]
+            others = [threading.Thread(target=_work, args=job) for _ in range(1, threads)]
             for t in others:
                 t.start()
-            _work(0, *job)
+            _work(*job)
             for t in others:
                 t.join()
 
@@ -119,7 +151,7 @@ def buffer(size: int) -> ndarray:
     return found[-found.ctypes.data % 64 :][:size]
 
 
-def _work(thread: int, function: Any, words: Any, end: int, indices: Any) -> None:
+def _work(function: Any, words: Any, end: int, indices: Any) -> None:
     """What one of several threads does of a step."""
     while (i := next(indices)) < end:
-        function(words, i, i + 1, thread)
+        function(words, i, i + 1)
