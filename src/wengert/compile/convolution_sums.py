@@ -14,7 +14,7 @@ from .convolution_plan import Phase, Plan, Triple, columns_of, pad, plane, steps
 from .microkernel import CHAIN, Tile, Writer, best_tile, fits, registers, step_cost
 from .steps import Emitted, Step, aligned, emitted, function
 
-UNROLLED = 4  # taps that are written out
+UNROLLED = 4, 9  # taps that are written out, where elements are used once each, and more often
 
 
 class Summing:
@@ -217,7 +217,7 @@ class Summing:
         a, b, c = [len(p.offsets) for p in phases]
         lines = (b * c * self.block, c * self.block, self.block)
         terms = _Terms([p.offsets for p in phases], steps_of(plan.padded), self.volume, a * b * c * self.block,
-                       (range(a), range(b), range(c)), lines)  # fmt: skip
+                       (range(a), range(b), range(c)), lines, UNROLLED[nb > 1])  # fmt: skip
         get, put = [functools.partial(w.load, p) for p in targets], [functools.partial(w.store, p=p) for p in targets]
         _accumulated(
             w,
@@ -384,6 +384,7 @@ class _Terms(NamedTuple):
     weights: int
     taps: Sequence[Sequence[int]]
     apart: Triple
+    unrolled: int = UNROLLED[0]
 
 
 def _accumulated(w: Writer, channels: int, chain: int, terms: _Terms, source: str, weights: str,
@@ -424,7 +425,7 @@ def _channels(w: Writer, count: Any, terms: _Terms, source: str, weights: str,
     loops, taps = _unrolled(terms)
     unroll = 1
     if isinstance(count, int) and not loops:
-        unroll = next(u for u in (4, 2, 1) if count % u == 0 and (u == 1 or u * len(taps) <= UNROLLED))
+        unroll = next(u for u in (4, 2, 1) if count % u == 0 and (u == 1 or u * len(taps) <= terms.unrolled))
 
     def channel(c: Any, sums: list[str]) -> list[str]:
         image, block = w.moved(source, w.mul(c, terms.channel)), w.moved(weights, w.mul(c, terms.weights))
@@ -455,7 +456,7 @@ def _unrolled(terms: _Terms) -> tuple[list[tuple[int, int, int]], list[tuple[int
     ]
     for axis in reversed(axes):
         apart = {(b[0] - a[0], b[1] - a[1]) for a, b in itertools.pairwise(axis)}
-        if len(apart) > 1 or (not loops and len(axis) * len(inner) <= UNROLLED):
+        if len(apart) > 1 or (not loops and len(axis) * len(inner) <= terms.unrolled):
             inner = [(a + c, b + d) for a, b in axis for c, d in inner]
         else:  # the first is in the innermost's offsets
             inner = [(axis[0][0] + c, axis[0][1] + d) for c, d in inner]

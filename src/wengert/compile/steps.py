@@ -1,7 +1,7 @@
 """Kernels as steps of a table, and what runs them on arrays.
 
-A kernel is `name(arguments, lo, hi)`: it does the indices lo ... hi - 1 of its step. One with scratch memory takes a slot
-of it while it runs: there have to be as many as threads that run it, but never more than 64.
+A kernel is `name(arguments, lo, hi)`: it does the indices lo ... hi - 1 of its step. One with scratch memory takes a
+slot of it while it runs: there have to be as many as threads that run it, but never more than 64.
 """
 
 from __future__ import annotations
