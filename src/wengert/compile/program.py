@@ -97,6 +97,8 @@ def filled(template: Any, inputs: Sequence[Any]) -> Any:
         return inputs[template.k]
     if isinstance(template, (list, tuple)):
         items = [filled(t, inputs) for t in template]
+        if hasattr(template, "_fields"):  # a NamedTuple
+            return type(template)(*items)
         return items if isinstance(template, list) else tuple(items)
     if isinstance(template, dict):
         return {k: filled(t, inputs) for k, t in template.items()}
