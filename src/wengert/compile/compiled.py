@@ -94,6 +94,8 @@ class Compiled(Inlined):
                     return result
         if self._why is not None or self._off or (mode is not True and mode is not False):
             return self.function(*args, **kwargs)
+        if (current := record._current) is not None and current.thread == threading.get_ident():
+            return self.function(*args, **kwargs)  # part of another recording
         if _errors() is not _USUAL and _raises():
             return self.function(*args, **kwargs)
         result = self._replayed(mode, args, kwargs)
@@ -106,8 +108,6 @@ class Compiled(Inlined):
         for kept in self._kept[mode]:
             found = kept.guard(args, kwargs)
             if type(found) is tuple:
-                if record._current is not None and record._current.thread == threading.get_ident():
-                    return self.function(*args, **kwargs)  # part of another recording
                 try:
                     result = kept.replay(found)
                 except Diverged as error:
@@ -129,9 +129,6 @@ class Compiled(Inlined):
     # ---- recording ----------------------------------------------------------------------------------------------
 
     def _recorded(self, mode: bool, args: Any, kwargs: Any) -> Any:
-        current = record._current
-        if current is not None and current.thread == threading.get_ident():
-            return self.function(*args, **kwargs)
         if self.linked and (_holds_tracked(args) or _holds_tracked(kwargs)):
             return self.function(*args, **kwargs)
         with _LOCK:

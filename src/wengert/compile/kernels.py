@@ -338,15 +338,18 @@ class Kernel(Values):
         return code.e(f"fadd {v} {total}, {error}")
 
     def _across(self, k: int, x: str) -> str:
-        """All lanes combined, in every lane."""
+        """All lanes combined, in every lane.
+
+        The halves are folded as LLVM's own vectoriser does it, down to a number that is then spread. With other
+        shuffles, LLVM 22 took one for another (x86-64, AVX-512, sums of booleans).
+        """
         code, w, t = self.code, self.code.width, self.values[k][3]
-        half = w // 2
+        v, half = code.vector(t), w // 2
         while half:
-            lanes = ", ".join([f"i32 {q + half if q < half else q}" for q in range(w)])
-            v = code.vector(t)
+            lanes = ", ".join([f"i32 {q + half}" if q < half else "i32 poison" for q in range(w)])
             x = self._combine(k, x, code.e(f"shufflevector {v} {x}, {v} poison, <{w} x i32> <{lanes}>"))
             half //= 2
-        return code.e(f"shufflevector {code.vector(t)} {x}, {code.vector(t)} poison, <{w} x i32> zeroinitializer")
+        return code.splat(code.e(f"extractelement {v} {x}, i32 0"), t)
 
     def _step(self, j: str, mask: str | None, work: list[int], sums: list[int], parts: list[str]) -> list[str]:
         """One vector of the last axis."""
