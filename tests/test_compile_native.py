@@ -604,8 +604,8 @@ def various(dtype):
 def test_code_for_other_machines(name, dtype):
     from wengert.compile.planning import Plan
 
-    specs = [t.code for s in Plan(various(dtype)).segments for t in s if not isinstance(t.code, str)]
     target = OTHERS[name]
+    specs = [t.code for s in Plan(various(dtype), 1, target).segments for t in s if not isinstance(t.code, str)]
     assert len(machine.assembled(machine.module(specs, target), target.target())) > 1000
 
 

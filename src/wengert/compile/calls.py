@@ -327,7 +327,7 @@ class Recording(Record):
         steps = None
         if type(x.value) is ndarray:
             try:
-                steps = translate.index_steps(x.value, x.value[key], key)
+                steps = translate.index_steps(x.value, x.value[self.concrete(key)], key)
             except (TypeError, ValueError, IndexError):
                 steps = None
         if steps is None:

@@ -16,12 +16,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from . import elementwise, matmul, products
+from . import elementwise, matmul, neural, products
 from .code import REGISTER, kind
 from .forms import uniform
 from .products import Product
 from .program import Node
-from .views import View, broadcast, contiguous, reshaped
+from .views import View, broadcast, contiguous, dense, reshaped
 
 Level = tuple[bool, ...]
 Places = list[tuple[int | None, int]]  # for each axis, the axis of the reader (or none) and what is added to its index
@@ -140,6 +140,7 @@ class Clusters:
         self.pieces: dict[int, Any] = {}  # of each choice by index: what it reads, as an expression
         self.products: dict[int, Product] = {}  # of each product with code of its own
         self.operands_of: dict[int, tuple[matmul.Operand, ...]] = {}  # of each product by BLAS
+        self.kernels: dict[int, neural.Known] = {}  # of each call in native code
         self._operands: dict[int, list[tuple[Node, int, tuple[int, ...]]]] = {}
         self._inputs_of: dict[int, tuple[Node, ...]] = {}
         self._copies: dict[tuple[int, tuple[int, ...]], Node] = {}
@@ -151,7 +152,10 @@ class Clusters:
             if node.index not in added and is_loop(node):
                 self._place(node)
                 continue
-            self._product(node, added)
+            if node.op == "call":
+                self._call(node)
+            else:
+                self._product(node, added)
             self.where[node.index] = len(self.steps)
             self.steps.append(Single(node))
 
@@ -214,6 +218,17 @@ class Clusters:
                 inputs.append(y)
                 operands.append(found)
             self._inputs_of[node.index], self.operands_of[node.index] = tuple(inputs), tuple(operands)
+
+    def _call(self, node: Node) -> None:
+        """How a call is computed: by kernels, from what lies in C order, or else by NumPy."""
+        known = neural.native(node)
+        if known is not None:
+            arrays = {
+                name: x if dense(self.views[x.index], x.shape) else self._copy(x, x.shape)
+                for name, x in known.arrays.items()
+            }
+            self.kernels[node.index] = known._replace(arrays=arrays)
+            self._inputs_of[node.index] = tuple(arrays.values())
 
     def _readable(self, x: Node, batch: tuple[int, ...], rows: bool) -> tuple[Node, tuple[int, int, int]]:
         """A matrix that code of its own can read, from a copy if need be: its rows, where these are read in vectors."""

@@ -7,7 +7,7 @@ import platform
 import threading
 from collections.abc import Iterable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import llvmlite
 import llvmlite.binding as llvm
@@ -16,6 +16,11 @@ from . import cache as disk, elementwise
 from .kernels import Kernel
 from .lowering import Spec
 from .products import Block, Multiplication, Product
+
+if TYPE_CHECKING:
+    from .neural import Part
+
+    Code = Spec | Product | Part
 
 
 class Machine(NamedTuple):
@@ -56,43 +61,65 @@ def host() -> Machine:
     return Machine(llvm.get_default_triple(), llvm.get_host_cpu_name(), features.flatten(), vector, fma)
 
 
+class Written(NamedTuple):
+    """A function as text, under its name; what it declares, the elementary functions it needs, and others it calls."""
+
+    name: str
+    text: str
+    declared: frozenset[str]
+    functions: frozenset[Any]
+    helpers: tuple[str, ...] = ()
+
+
 _lock = threading.RLock()
-_written: dict[tuple[Spec | Block, int, bool], tuple[str, str, frozenset[str], frozenset[Any]]] = {}
+_written: dict[tuple[Any, ...], Written] = {}
 _addresses: dict[tuple[Machine, str], int] = {}
 
 
-def written(spec: Spec | Product, machine: Machine) -> tuple[str, str, frozenset[str], frozenset[Any]]:
-    """A loop's code, as text: its name, the function, what it declares, and the elementary functions it needs."""
+def written(spec: Code, machine: Machine) -> Written:
+    """A step's code, as text."""
     code = spec.block(machine.vector) if isinstance(spec, Product) else spec
-    key = code, machine.vector, machine.fma
-    found = _written.get(key)
+    found = _written.get((code, machine))
     if found is None:
-        kernel: Kernel | Multiplication
-        if isinstance(code, Spec):
-            kernel = Kernel(code, machine.vector)
-        else:
-            kernel = Multiplication(code, machine.vector, machine.fma)
-        text = kernel.text("KERNEL")
-        name = "k" + hashlib.sha256(text.encode()).hexdigest()[:24]
-        text = text.replace("@KERNEL(", f"@{name}(", 1)
-        found = name, text, frozenset(kernel.code.declared), frozenset(kernel.code.functions)
-        _written[key] = found
+        found = _written[code, machine] = _text(code, machine)
     return found
 
 
-def module(specs: Iterable[Spec | Product], machine: Machine) -> str:
-    """One module of the code of these loops."""
+def _text(code: Spec | Block | Part, machine: Machine) -> Written:
+    kernel: Kernel | Multiplication
+    if isinstance(code, Spec):
+        kernel = Kernel(code, machine.vector)
+    elif isinstance(code, Block):
+        kernel = Multiplication(code, machine.vector, machine.fma)
+    else:
+        step = code.step(machine)
+        name, text = _named(step.text, step.name)
+        return Written(name, text, frozenset(step.declared), frozenset(step.functions), step.helpers)
+    name, text = _named(kernel.text("KERNEL"), "KERNEL")
+    return Written(name, text, frozenset(kernel.code.declared), frozenset(kernel.code.functions))
+
+
+def _named(text: str, old: str) -> tuple[str, str]:
+    """A name of what a function does, and the function under it."""
+    name = "k" + hashlib.sha256(text.encode()).hexdigest()[:24]
+    return name, text.replace(f"@{old}(", f"@{name}(", 1)
+
+
+def module(specs: Iterable[Code], machine: Machine) -> str:
+    """One module of the code of these steps."""
     parts = [written(spec, machine) for spec in specs]
-    declared = {line for part in parts for line in part[2]}
-    functions = {function for part in parts for function in part[3]}
-    return "\n".join([elementwise.library(functions, machine.fma, declared), *[part[1] for part in parts]])
+    declared = {line for part in parts for line in part.declared}
+    functions = {function for part in parts for function in part.functions}
+    helpers = {text: None for part in parts for text in part.helpers}
+    library = elementwise.library(functions, machine.fma, declared)
+    return "\n".join([library, *helpers, *[part.text for part in parts]])
 
 
-def compiled(specs: Iterable[Spec | Product], machine: Machine) -> list[int]:
-    """The addresses of the code of these loops; what is the same is compiled once in the process."""
+def compiled(specs: Iterable[Code], machine: Machine) -> list[int]:
+    """The addresses of the code of these steps; what is the same is compiled once in the process."""
     specs = list(specs)
     with _lock:
-        names = [written(spec, machine)[0] for spec in specs]
+        names = [written(spec, machine).name for spec in specs]
         new = {name: spec for name, spec in zip(names, specs, strict=True) if (machine, name) not in _addresses}
         if new:
             link(module(new.values(), machine), machine, list(new))

@@ -352,7 +352,7 @@ class Writer(Code):
             return self._shuffled(x, y, lanes)
 
         if unit == 2:
-            return [merged(*rows, 1, high) for high in (0, 1)]
+            return [merged(rows[0], rows[1], 1, high) for high in (0, 1)]
         a, b = [[merged(rows[k], rows[k + 1], 1, high) for high in (0, 1)] for k in (0, 2)]
         return [merged(x, y, 2, high) for x, y in zip(a, b, strict=True) for high in (0, 1)]
 

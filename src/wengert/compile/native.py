@@ -48,7 +48,7 @@ class Native:
     """A program that can be run, by several threads at once."""
 
     def __init__(self, program: Program, threads: int, target: Any) -> None:
-        self.plan = plan = Plan(program, threads)
+        self.plan = plan = Plan(program, threads, target)
         self.runtime = runtime.runtime()
         if threads > 1:
             self.runtime.workers.at_least(threads - 1)

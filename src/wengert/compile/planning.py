@@ -11,14 +11,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from . import matmul
+from . import matmul, neural
 from .clusters import Clusters, Loop, Single, leaves
 from .forms import live, simplified
 from .lowering import Lowered, Spec, lowered
 from .memory import Arena
+from .neural import Part
 from .products import Product
 from .program import Node, Program, value_of
 from .runtime import CHECK, CHUNKS, ONCE, THREADS, WAKE
+from .steps import slots
 from .views import views
 
 PARALLEL = 30000  # the work from which on threads that are awake are asked, in additions
@@ -43,7 +45,7 @@ class Task(NamedTuple):
     """A native step: its kind, its code (a specification, or the name of a function of the runtime), and its words."""
 
     kind: int
-    code: Spec | Product | str
+    code: Spec | Product | Part | str
     end: int
     chunk: int
     words: tuple[Any, ...]
@@ -52,9 +54,9 @@ class Task(NamedTuple):
 class Plan:
     """All steps of a program: lists of tasks with nodes that Python evaluates between them."""
 
-    def __init__(self, program: Program, threads: int = 1) -> None:
+    def __init__(self, program: Program, threads: int, machine: Any) -> None:
         self.program = program = simplified(program)
-        self.threads = threads
+        self.threads, self.machine = threads, machine
         self.constants: list[ndarray] = []
         self.arena = Arena()
         self.work = 0  # additions, about
@@ -97,8 +99,9 @@ class Plan:
         self.shapes = [(node.shape, node.dtype) for node in program.outputs]  # of the outputs, which may be other looks
 
     def _native(self, node: Node) -> bool:
-        """Whether a step of its own is a product of matrices in native code."""
-        return node.index in self.clusters.products or node.index in self.clusters.operands_of
+        """Whether a step of its own is in native code: a product of matrices, or a call that there are kernels for."""
+        clusters = self.clusters
+        return any([node.index in found for found in (clusters.products, clusters.operands_of, clusters.kernels)])
 
     def _reads(self, w: int) -> list[Node]:
         """The roots that a step reads and does not compute."""
@@ -200,6 +203,8 @@ class Plan:
         for w, step in enumerate(self.clusters.steps):
             if isinstance(step, Loop):
                 self._loop(w, self.lowered[w])
+            elif step.node.index in self.clusters.kernels:
+                self._kernels(w, step.node)
             elif self._native(step.node):
                 self._product(w, step.node)
             else:
@@ -281,6 +286,25 @@ class Plan:
         code = "wg_gemm_float" if node.dtype.itemsize == 4 else "wg_gemm_double"
         words = matmul.arguments(node, *self.clusters.operands_of[node.index], *pointers)
         self.segments[-1].append(Task(ONCE, code, batches, batches, words))
+
+    def _kernels(self, w: int, node: Node) -> None:
+        """The steps of a call, with buffers that are theirs until the last has ended."""
+        self._take(node, w)
+        kernels, arrays = self.clusters.kernels[node.index]
+        emitted = neural.emitted(kernels, self.machine)
+        words: dict[str, Any] = {"result": Word(self.of(node)), "free": slots(self.threads)}
+        for name, x in arrays.items():
+            root, offset, _ = self.views[x.index]
+            words[name] = Word(self.of(root), offset * root.dtype.itemsize)
+        for name, size in emitted.buffers.items():
+            each = min(self.threads, 64) if name == "scratch" else 1
+            words[name] = Word(Place("arena", self.arena.take(size * each, w, w)))
+        work = kernels.work // 4
+        self.work += work
+        for k, step in enumerate(emitted.steps):
+            how = THREADS if self.threads > 1 and step.end > 1 and work >= PARALLEL else ONCE
+            given = tuple([words[name] for name in step.arguments])
+            self.segments[-1].append(Task(how, Part(kernels, k), step.end, step.chunk, given))
 
     def _checks(self) -> None:
         for check in self.program.checks:

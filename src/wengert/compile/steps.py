@@ -49,11 +49,11 @@ class Emitted(NamedTuple):
 def emitted(
     name: str, steps: Sequence[Step], buffers: dict[str, int], dtype: Any, machine: Any, scratch: int
 ) -> Emitted:
-    """These kernels with scratch memory of so many bytes, before which its slots are free."""
+    """These kernels with scratch memory of so many bytes; before them its slots are freed: see `slots`, in "free"."""
     if not scratch:
         return Emitted(tuple(steps), buffers)
     w = Writer(dtype, machine)
-    free = function(w, f"{name}_free", ("slots",), 1, lambda _: w.do("store i64 0, ptr %p0, align 8"))
+    free = function(w, f"{name}_free", ("slots", "free"), 1, lambda _: w.do("store ptr %p1, ptr %p0, align 8"))
     return Emitted((free, *steps), buffers | {"scratch": scratch, "slots": 64})
 
 
@@ -64,7 +64,7 @@ def function(w: Writer, name: str, arguments: Sequence[str], end: int, index: Ca
     for k in range(len(arguments)):
         w.do(f"%q{k} = getelementptr ptr, ptr %args, i64 {k}")
         w.do(f"%p{k} = load ptr, ptr %q{k}")
-    bit = _taken(w, *[f"%p{k}" for k in range(len(arguments))][-2:], scratch) if scratch else ""
+    bit = _taken(w, f"%p{len(arguments) - 2}", f"%p{len(arguments) - 1}", scratch) if scratch else ""
     if start:
         start()
 
@@ -100,6 +100,11 @@ def _taken(w: Writer, scratch: str, slots: str, size: int) -> str:
     return bit
 
 
+def slots(threads: int) -> int:
+    """The word in which there is a bit for each slot that is not there, where there are so many."""
+    return -1 << threads if threads < 64 else 0
+
+
 def aligned(size: int) -> int:
     return -(-size // 64) * 64
 
@@ -130,7 +135,7 @@ class Native:
         buffers = {
             name: buffer(size * (threads if name == "scratch" else 1)) for name, size in self.emitted.buffers.items()
         }
-        places = {name: array.ctypes.data for name, array in (arrays | buffers).items()}
+        places = {name: array.ctypes.data for name, array in (arrays | buffers).items()} | {"free": slots(threads)}
         for step, function in zip(self.emitted.steps, self.functions, strict=True):
             words = (ctypes.c_void_p * len(step.arguments))(*[places[name] for name in step.arguments])
             if threads == 1 or step.end == 1:

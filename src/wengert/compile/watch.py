@@ -79,6 +79,38 @@ class _NumPy(ModuleType):
         return getattr(np, name)
 
 
+# Functions of arrays that native code has kernels for: one call in the list, not the NumPy calls in them.
+_WHOLE = {
+    "wengert.nn.convolve": ("convolve", "convolve_transposed", "convolve_kernel"),
+    "wengert.nn.pooling": ("_largest", "_scattered"),
+}
+
+
+def _whole(original: Any) -> Any:
+    @functools.wraps(original)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        recording = current()
+        if recording is None or any([_speaks(a) for a in args]) or not any([type(a) is Traced for a in args]):
+            return original(*args, **kwargs)
+        return recording.function(original, (), args, kwargs)
+
+    return called
+
+
+@functools.lru_cache(4)
+def _whole_uses(modules: int) -> list[tuple[Any, str, Any]]:
+    """Where operations hold these functions: in cells of their closures."""
+    found = []
+    for module, functions in _WHOLE.items():
+        names = vars(sys.modules[module]) if module in sys.modules else {}
+        replaced = {id(names[f]): _whole(names[f]) for f in functions if f in names}
+        for operation in list(names.values()):
+            for cell in getattr(operation, "__closure__", None) or ():
+                if id(cell.cell_contents) in replaced:
+                    found.append((cell, "cell_contents", replaced[id(cell.cell_contents)]))
+    return found
+
+
 _numpy = _NumPy("numpy")
 _PATCHES: list[tuple[Any, str, Any]] = [(np.random, "default_rng", _seeded(np.random.default_rng))]
 REPLACED: dict[int, Any] = {id(np): _numpy}  # id of a function or module: what stands for it in a recording
@@ -107,11 +139,12 @@ def patched() -> Iterator[None]:
     uses = [
         (names, name, names[name]) for names, name in _own_uses(len(sys.modules)) if id(names.get(name)) in REPLACED
     ]
-    before = [(module, name, getattr(module, name)) for module, name, _ in _PATCHES]
+    patches = _PATCHES + _whole_uses(len(sys.modules))
+    before = [(module, name, getattr(module, name)) for module, name, _ in patches]
     try:
         for names, name, value in uses:
             names[name] = REPLACED[id(value)]
-        for module, name, function in _PATCHES:
+        for module, name, function in patches:
             setattr(module, name, function)
         yield
     finally:
