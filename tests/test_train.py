@@ -915,3 +915,33 @@ def test_models_of_the_command_make_something_of_images_and_texts() -> None:
     assert 0 <= codes.min() <= codes.max() < 7
     scores = text(np.array([[1, 2, 3, 4]])).data
     assert np.allclose(scores[:, :2], text(np.array([[1, 2]])).data, atol=1e-5)  # it never looks ahead
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_compiled_training_is_the_same(accumulate, tmp_path):
+    def trained(compile):
+        rng = np.random.default_rng(0)
+        model = wg.nn.Sequential(
+            wg.nn.Linear(8, 16, rng=rng), wg.nn.tanh, wg.nn.Dropout(0.2, rng=rng), wg.nn.Linear(16, 3, rng=rng)
+        )
+        x, y = rng.normal(size=(50, 8)).astype(np.float32), rng.integers(0, 3, 50)
+        optimizer = wg.optim.AdamW(model.parameters(), lr=0.01)
+        trainer = wg.train.Trainer(
+            model,
+            optimizer,
+            wg.nn.cross_entropy,
+            schedule=wg.optim.CosineAnnealingLR(optimizer, 30),
+            accumulate=accumulate,
+            clip_norm=0.5,
+            metrics={"accuracy": wg.train.accuracy},
+            progress=False,
+            compile=compile,
+        )
+        loader = wg.data.DataLoader(wg.data.ArrayDataset(x, y), batch_size=16, shuffle=True, seed=1)
+        row = trainer.fit(loader, loader, epochs=4)
+        return {**row, **model.state_dict()}
+
+    plain, compiled = trained(False), trained(True)
+    for name, value in plain.items():
+        if name != "seconds":
+            np.testing.assert_allclose(compiled[name], value, rtol=1e-4, atol=1e-6, err_msg=name)

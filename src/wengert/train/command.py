@@ -82,6 +82,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="go on with the run in the output folder, if there is one"
     )
+    parser.add_argument(
+        "--compile", action="store_true", default=None, help="native code for each step: pip install 'wengert[compile]'"
+    )
     parser.add_argument("--quiet", action="store_true", help="show nothing but errors")
 
 
@@ -128,7 +131,7 @@ def _make(folder: Path) -> None:
 
 def _settled(args: argparse.Namespace, model: str, out: Path) -> dict[str, Any]:
     """All that the run depends on: of the command, of the run that goes on, or the defaults."""
-    config = {"data": args.data, "model": model, **DEFAULTS[args.data, model]._asdict(), "seed": 0}
+    config = {"data": args.data, "model": model, **DEFAULTS[args.data, model]._asdict(), "seed": 0, "compile": False}
     given = {name: getattr(args, name) for name in config if getattr(args, name) is not None}
     file = out / "config.json"
     there = any((out / "checkpoints").glob("step-*.safetensors"))

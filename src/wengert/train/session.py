@@ -75,6 +75,7 @@ class Session:
             keep=2,
             keep_best=False,
             progress=not self.quiet,
+            compile=self.config["compile"],
         )
 
     def leave(self, trainer: Trainer, row: dict[str, Any]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from .. import tree
+from ..compile import compile as wg_compile
 from ..optim import ExponentialMovingAverage, Optimizer, ReduceLROnPlateau, clip_grad_norm, clip_grad_value
 from ..optim.optimizer import gradients
 from ..variable import data_of
@@ -30,12 +32,29 @@ class Stepping:
         self.schedule_per = "report" if isinstance(schedule, ReduceLROnPlateau) else schedule_per
         self.accumulate, self.clip_norm, self.clip_value = accumulate, clip_norm, clip_value
         self.waiting = self.examples = 0  # batches, and their examples, whose gradients wait for the step
+        self.step: Callable[[], Any] = optimizer.step
 
-    def take(self, loss: Any, n: int) -> bool:
-        """The gradients of a mean loss of n examples; whether the optimiser made a step."""
-        if not self.waiting:
+    def pull(self, loss: Any, n: int, first: bool) -> None:
+        """Add the gradients of a mean loss of n examples, the first since the last step or not."""
+        if first:
             self.optimizer.zero_grad()
         (loss * n if self.accumulate > 1 else loss).backward()
+
+    def learner(self, compute: Callable[[Any], Any], compile: bool) -> Callable[[Any, int, bool], Any]:
+        """What gives loss, output and target of a batch of n, as arrays, and leaves the gradients."""
+
+        def learn(batch: Any, n: int, first: bool) -> Any:
+            loss, output, target = compute(batch)
+            self.pull(loss, n, first)
+            return data_of(loss), tree.map(data_of, output), target
+
+        if not compile:
+            return learn
+        self.step = wg_compile(self.step)
+        return wg_compile(learn)
+
+    def take(self, n: int) -> bool:
+        """The gradients of n examples are there; whether the optimiser made a step."""
         self.waiting, self.examples = self.waiting + 1, self.examples + n
         return self.waiting == self.accumulate and self.flush()
 
@@ -50,7 +69,7 @@ class Stepping:
             clip_grad_norm(self.parameters(), self.clip_norm)
         if self.clip_value is not None:
             clip_grad_value(self.parameters(), self.clip_value)
-        self.optimizer.step()
+        self.step()
         if self.average is not None:
             self.average.update()
         self.waiting = self.examples = 0

@@ -48,7 +48,7 @@ class Trainer:
             checkpoints; between further rows of the log, with the means over the steps between.
         keep, keep_best: how many of the newest checkpoints are kept; and whether the best one is, too.
         log: "csv", "jsonl", "tensorboard", a `Log` of your own, or a list of these.
-        progress: whether to show anything.
+        progress, compile: whether to show anything; whether `wg.compile` makes native code of a step.
 
     A batch is `(input, ..., target)`; a subclass with a `compute` of its own takes others. Counters: `steps` of the
     optimiser, finished `epoch`s, `batch`es in this one. `row` is the latest report, `best.value` the best one's.
@@ -94,6 +94,7 @@ class Trainer:
         keep_best: bool = True,
         log: Any = "csv",
         progress: bool = True,
+        compile: bool = False,
     ) -> None:
         counts = {"patience": patience, "report_every": report_every, "save_every": save_every, "log_every": log_every}
         for name, value in {"accumulate": accumulate, **counts}.items():
@@ -114,6 +115,7 @@ class Trainer:
         self.seconds = 0.0  # spent in `fit`
         self._begun = self._stopping = False
         self._interrupt, self._display = Interrupt(), Display()
+        self._learn = self.stepping.learner(self.compute, compile)
 
     def fit(
         self, data: Any, validation: Iterable[Any] | None = None, epochs: int | None = None, steps: int | None = None
@@ -169,11 +171,11 @@ class Trainer:
 
     def step(self, batch: Any) -> float:
         """Learn from one batch: its gradients, and after `accumulate` of them the optimiser's step. Gives the loss."""
-        loss, output, target = self.compute(batch)
-        value = self.means.add(n := len(tree.leaves(batch)[0]), loss, output, target)
+        n = len(tree.leaves(batch)[0])
+        value = self.means.add(n, *self._learn(batch, n, not self.stepping.waiting))
         if not math.isfinite(value):
             raise FloatingPointError(f"Trainer: the loss is {value} in epoch {self.epoch + 1}, after step {self.steps}")
-        self.steps += self.stepping.take(loss, n)
+        self.steps += self.stepping.take(n)
         self.batch += 1
         return value
 
