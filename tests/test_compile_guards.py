@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import types
 import warnings
 from typing import Any
 
@@ -556,3 +558,37 @@ def test_explain():
     assert "tanh(%0) float64[5]" in text
     assert "test_compile_guards.py" in text
     assert "has to be" in text
+
+
+def test_attributes_that_a_method_makes():
+    store = {"z": 2.0}
+
+    class Made:
+        def __getattr__(self, name):
+            return store[name]
+
+    made = Made()
+    f = wg.compile(lambda x: x * made.z)
+    agrees(f, X)
+    store["z"] = 6.0
+    agrees(f, X)
+
+
+def test_a_module_made_by_hand():
+    module = types.ModuleType("by_hand")
+    module.c, module.array = 3.0, X * 2  # type: ignore[attr-defined]
+    f = wg.compile(lambda x: x * module.c + module.array)
+    agrees(f, X)
+    module.c = 8.0  # type: ignore[attr-defined]
+    agrees(f, X)
+    module.array = X * 11  # type: ignore[attr-defined]
+    agrees(f, X)
+
+
+def test_the_environment(monkeypatch: Any):
+    monkeypatch.setenv("WENGERT_TEST_SCALE", "2")
+    f = wg.compile(lambda x: x * float(os.environ.get("WENGERT_TEST_SCALE", "1")))
+    with pytest.warns(CompileWarning, match="the environment is read"):
+        agrees(f, X)
+    monkeypatch.setenv("WENGERT_TEST_SCALE", "3")
+    agrees(f, X)

@@ -15,7 +15,7 @@ from numpy import generic, ndarray
 from ..variable import Leaf, Variable
 from .calls import Recording
 from .traced import Traced
-from .world import PLAIN, UNREAD, Holder, Inlined, Slot, World, is_namespace
+from .world import PLAIN, UNREAD, Holder, Inlined, Slot, World, attributes_of, is_namespace
 
 MOST = 20_000  # lines
 _STRUCTURAL = (list, tuple, dict)
@@ -122,7 +122,7 @@ class Guards:
         else:
             if hasattr(v, "__code__"):
                 found += [*(v.__closure__ or ()), v.__globals__]
-            found.append(getattr(v, "__dict__", None))
+            found.append(attributes_of(v))
             if not isinstance(v, (type, *PLAIN)):
                 for c in type(v).__mro__:
                     found.append(c)

@@ -195,6 +195,9 @@ _KNOWN = {
 }  # fmt: skip
 
 
+_ENVIRONMENT = type(os.environ).__getitem__.__code__
+
+
 class Watch:
     """Sees what Python does in a run."""
 
@@ -228,6 +231,8 @@ class Watch:
             generated = code.co_filename[:1] == "<" and _is_generated(frame.f_globals)
             if code not in self.codes and not generated and not _is_importing(frame):
                 self.codes[code] = frame.f_globals
+                if code is _ENVIRONMENT and not _is_importing(frame):
+                    self.recording.give_up("the environment is read", _line(frame))
         elif event == "c_call" and self.recording.why is None:
             why = self._effect(frame, arg)
             if why is not None and not _is_importing(frame):

@@ -11,6 +11,7 @@ import collections
 import dis
 import enum
 import functools
+import sys
 import types
 from collections.abc import Callable
 from types import CodeType
@@ -95,6 +96,14 @@ def write(holder: Any, kind: str, key: Any, value: Any) -> None:
         setattr(holder, key, value)
 
 
+def attributes_of(v: Any) -> Any:
+    """An object's `__dict__`, without asking its class's `__getattr__`; None if it has none."""
+    try:
+        return object.__getattribute__(v, "__dict__")
+    except AttributeError:
+        return None
+
+
 class Holder:
     """An object with slots."""
 
@@ -177,7 +186,7 @@ class World:
             self._module(v)
         elif isinstance(v, tuple):
             self._sequence(v)
-        elif hasattr(v, "__next__"):
+        elif hasattr(kind, "__next__"):
             self.opaque[id(v)] = v
         else:
             self._object(v)
@@ -266,7 +275,8 @@ class World:
 
     def _module(self, v: types.ModuleType) -> None:
         file = getattr(v, "__file__", None)
-        if file is not None and not is_library(file) and v not in self._modules:
+        made = file is None and v.__spec__ is None and v.__name__ not in sys.builtin_module_names  # by hand
+        if (made or (file is not None and not is_library(file))) and v not in self._modules:
             self._modules.append(v)
 
     def _attributes(self, values: dict[str, Any], caches: Any = ()) -> None:
@@ -304,8 +314,8 @@ class World:
             for i in range(len(v)):
                 self._slot(v, "item", i)
         caches = getattr(cls, "_caches", ())
-        values = getattr(v, "__dict__", None)
-        if isinstance(values, dict):
+        values = attributes_of(v)
+        if values is not None:
             self._attributes(values, caches)
         for c in cls.__mro__:
             slots = c.__dict__.get("__slots__", ())
@@ -418,8 +428,6 @@ def _library_class(c: type) -> bool:
 
 @functools.lru_cache(4096)
 def _python_library(c: Any) -> bool:
-    import sys
-
     module = sys.modules.get(c.__module__)
     top = c.__module__.partition(".")[0]
     if top in ("wengert", "numpy", "scipy", "__main__"):
