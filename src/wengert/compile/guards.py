@@ -7,6 +7,8 @@ and numbers that a replay needs; or the number of what is not as it was.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import types
 from typing import Any
 
 import numpy as np
@@ -14,8 +16,9 @@ from numpy import generic, ndarray
 
 from ..variable import Leaf, Variable
 from .calls import Recording
+from .results import attributes_of
 from .traced import Traced
-from .world import PLAIN, UNREAD, Holder, Inlined, Slot, World, attributes_of, is_namespace
+from .world import PLAIN, UNREAD, Holder, Inlined, Slot, World, is_namespace
 
 MOST = 20_000  # lines
 _STRUCTURAL = (list, tuple, dict)
@@ -109,9 +112,9 @@ class Guards:
         found = [v]
         if isinstance(v, Variable):
             found.append(getattr(v._node, "info", None))
-        elif hasattr(v, "__self__") and hasattr(v, "__func__"):
+        elif isinstance(v, types.MethodType):
             return [h for part in (v.__self__, v.__func__) for h in self._holders_of(part)]
-        elif hasattr(v, "keywords") and hasattr(v, "func"):
+        elif isinstance(v, functools.partial):
             return [h for part in (v.func, v.args, v.keywords) for h in self._holders_of(part)]
         elif isinstance(v, (staticmethod, classmethod)):
             return self._holders_of(v.__func__)
@@ -120,7 +123,7 @@ class Guards:
         elif isinstance(v, property):
             return [h for part in (v.fget, v.fset) if part for h in self._holders_of(part)]
         else:
-            if hasattr(v, "__code__"):
+            if isinstance(v, types.FunctionType):
                 found += [*(v.__closure__ or ()), v.__globals__]
             found.append(attributes_of(v))
             if not isinstance(v, (type, *PLAIN)):
@@ -149,7 +152,7 @@ class Guards:
         if isinstance(slot.holder, tuple):
             return [v]  # the tuple is the same, so this is
         self._check(f"{expression} is not {name}", slot.place, words)
-        if hasattr(v, "__code__") and hasattr(v, "__defaults__"):
+        if isinstance(v, types.FunctionType):
             self._check(f"{name}.__code__ is not {self._constant(v.__code__)}", None, f"the code of {words}")
         return [v]
 

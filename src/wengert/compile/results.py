@@ -6,6 +6,7 @@ A *recipe* says how: from the arrays of a replay, the arguments and the world. M
 from __future__ import annotations
 
 import dataclasses
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -213,7 +214,7 @@ class Recipes:
             return Constant(x)
         if id(x) in self.given:
             return Given(self.given[id(x)])
-        if id(x) in self.world.holders or isinstance(x, type) or (callable(x) and not hasattr(x, "__closure__")):
+        if id(x) in self.world.holders or isinstance(x, type) or (callable(x) and not isinstance(x, FunctionType)):
             return Constant(x)
         if isinstance(x, Variable):
             node = x._node
@@ -270,9 +271,7 @@ def plain(x: Any, seen: dict[int, Any] | None = None) -> Any:
         if any([a is not b for a, b in zip(items, x, strict=True)]):
             x = kind(*items) if hasattr(x, "_fields") else kind(items)
             seen[id(x)] = x
-    elif isinstance(getattr(x, "__dict__", None), dict) and not isinstance(x, type) and not hasattr(x, "__code__"):
-        plain(vars(x), seen)
-    elif hasattr(x, "__closure__"):
+    elif isinstance(x, FunctionType):
         for cell in x.__closure__ or ():
             try:
                 new = plain(cell.cell_contents, seen)
@@ -280,7 +279,17 @@ def plain(x: Any, seen: dict[int, Any] | None = None) -> Any:
                 continue
             if new is not cell.cell_contents:
                 cell.cell_contents = new
+    elif not isinstance(x, type) and (values := attributes_of(x)) is not None:
+        plain(values, seen)
     return x
+
+
+def attributes_of(v: Any) -> Any:
+    """An object's `__dict__`, without asking its class's `__getattr__`; None if it has none."""
+    try:
+        return object.__getattribute__(v, "__dict__")
+    except AttributeError:
+        return None
 
 
 def _plain_variable(v: Variable, seen: dict[int, Any]) -> None:

@@ -23,7 +23,7 @@ from numpy import generic, ndarray
 from ..variable import Leaf, Variable
 from ..views import View
 from .draws import Draws
-from .results import Replayed
+from .results import Replayed, attributes_of
 from .traced import Number, Traced
 from .watch import REPLACED, is_library
 
@@ -94,14 +94,6 @@ def write(holder: Any, kind: str, key: Any, value: Any) -> None:
         holder.cell_contents = value
     else:
         setattr(holder, key, value)
-
-
-def attributes_of(v: Any) -> Any:
-    """An object's `__dict__`, without asking its class's `__getattr__`; None if it has none."""
-    try:
-        return object.__getattribute__(v, "__dict__")
-    except AttributeError:
-        return None
 
 
 class Holder:
