@@ -181,3 +181,19 @@ def test_a_batch_under_vmap():
     fast = wg.compile(f)
     for _ in range(2):
         np.testing.assert_allclose(fast(x, w), f(x, w), rtol=1e-12)
+
+
+@pytest.mark.parametrize("seen", [False, True])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_positive_part_is_one_with_its_convolution(threads, seen):
+    function, args, kwargs, arrays = calls()["bias"]
+    node, arrays, program = call_node(function, args, kwargs, arrays, np.float32)
+    arrays[0][0, 0, 0, 0] = np.nan
+    zero = program.constant(np.float32(0))
+    z = program.add("ufunc", (node, zero), "maximum", node.shape, node.dtype)
+    mask = program.add("ufunc", (node, zero), "greater", node.shape, bool)
+    program.outputs = [z, mask, *[program.add("ufunc", (node, z), "multiply", node.shape, node.dtype)] * seen]
+    code = native.build(program, threads)
+    assert [known.kernels.options for known in code.plan.clusters.kernels.values()] == [("bias", "relu")[: 2 - seen]]
+    for got, expected in zip(code.run(arrays), run(program, arrays)[0], strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)

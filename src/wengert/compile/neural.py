@@ -57,6 +57,16 @@ def emitted(kernels: Kernels, machine: Any) -> Emitted:
     return kernels.emitted("KERNEL", machine)
 
 
+class Positive:
+    """A function, and of its result the positive part."""
+
+    def __init__(self, function: Any) -> None:
+        self.function, self.__name__ = function, "positive part of " + getattr(function, "__name__", "call")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return np.maximum(self.function(*args, **kwargs), 0)
+
+
 class Known(NamedTuple):
     """Kernels, and the node of each array that they read, by its name."""
 
@@ -67,7 +77,8 @@ class Known(NamedTuple):
 def native(node: Node) -> Known | None:
     """How a `call` node is computed natively, if it is: arrays of one floating-point type, none of them empty."""
     call = node.attributes
-    function = inner(call.function)
+    positive = isinstance(call.function, Positive)
+    function = inner(call.function.function if positive else call.function)
     writer = _WRITERS.get((getattr(function, "__module__", None), getattr(function, "__name__", None)))
     if writer is None or node.dtype.str[1:] not in ("f4", "f8") or not node.dtype.isnative:
         return None
@@ -79,6 +90,8 @@ def native(node: Node) -> Known | None:
         return None
     if not all([isinstance(x, Node) for x in found.arrays.values()]) or not math.prod(found.kernels.plan.places):
         return None
+    if positive:
+        found = found._replace(kernels=found.kernels._replace(options=(*found.kernels.options, "relu")))
     return found
 
 

@@ -1,4 +1,5 @@
-"""Calls that are in native code after all: one element of each row taken or set, `x[rows, labels]`, and `np.max`.
+"""Calls that are in native code after all: one element of each row taken or set, `x[rows, labels]`; `np.max`; signed
+integers looked at as unsigned.
 
 One element of each row is that where the column's number is the label, which is a comparison that fuses with what made
 the matrix and what comes after. The labels have to be within the columns: a run with others is void, and NumPy says
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .code import kind
-from .program import Check, Node, Place, Program, value_of
+from .program import Check, Method, Node, Place, Program, value_of
 
 _PAIR = (Place(1), Place(2))
 _EXTREMA = {np.max: ("maximum", -np.inf), np.min: ("minimum", np.inf)}
@@ -34,6 +35,10 @@ def rewritten(new: Program, node: Node, inputs: tuple[Node, ...]) -> Node | None
         return _set(new, node, *inputs) if len(inputs) == 4 else None
     if function in (np.max, np.min) and call.args == (Place(0),) and len(inputs) == 1:
         return _extremum(new, node, inputs[0], function, dict(call.kwargs))
+    if isinstance(function, Method) and function.__name__ == "view" and len(call.args) == 2 and len(inputs) == 1:
+        integers = node.dtype.kind in "iu" and inputs[0].dtype.kind in "iu"
+        if integers and node.dtype.itemsize == inputs[0].dtype.itemsize:
+            return new.add("cast", inputs, None, node.shape, node.dtype)  # the same bits
     return None
 
 
