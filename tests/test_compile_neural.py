@@ -1,12 +1,18 @@
 """Calls of a program that have kernels, alone and among other steps."""
 
+import sys
+import threading
+
 import numpy as np
 import pytest
 
 pytest.importorskip("llvmlite", reason="the compiler needs llvmlite")
 
+from test_compile_native import OTHERS, between_walls
+
 import wengert as wg
 from wengert.compile import machine, native, neural, steps
+from wengert.compile.planning import Plan
 from wengert.compile.program import Call, Place, Program, evaluate, run
 from wengert.nn import convolve, pooling
 from wengert.nn.convolve import Geometry
@@ -197,3 +203,77 @@ def test_a_positive_part_is_one_with_its_convolution(threads, seen):
     assert [known.kernels.options for known in code.plan.clusters.kernels.values()] == [("bias", "relu")[: 2 - seen]]
     for got, expected in zip(code.run(arrays), run(program, arrays)[0], strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+
+
+# ---- where it runs -------------------------------------------------------------------------------------------
+
+
+def alone(name, dtype):
+    node, arrays, program = call_node(*calls()[name], dtype)
+    program.outputs = [node]
+    return program, arrays
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", calls())
+def test_code_for_other_machines(name, dtype):
+    for target in OTHERS.values():
+        plan = Plan(alone(name, dtype)[0], 2, target)
+        specs = [t.code for s in plan.segments for t in s if not isinstance(t.code, str)]
+        assert len(machine.assembled(machine.module(specs, target), target.target())) > 500
+
+
+@pytest.mark.skipif(not HOST.triple.startswith("x86_64"), reason="this code is for x86")
+@pytest.mark.parametrize("name", calls())
+@pytest.mark.parametrize("vectors", ["avx2", "sse"])
+def test_narrower_vectors(name, vectors):
+    target = OTHERS[vectors]._replace(triple=HOST.triple)
+    if target.vector > HOST.vector:
+        pytest.skip("this machine has no such vectors")
+    program, arrays = alone(name, np.float32)
+    code = native.build(program, 2, target)
+    np.testing.assert_allclose(code.run(arrays)[0], run(program, arrays)[0][0], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pages are protected by Linux's mprotect")
+@pytest.mark.parametrize("end", [True, False])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", calls())
+def test_no_element_too_far(name, dtype, end):
+    program, arrays = alone(name, dtype)
+    code = native.build(program)
+    given = [between_walls(a.shape, dtype, end) for a in arrays]
+    for a, b in zip(given, arrays, strict=True):
+        a[...] = b
+    code._free[0].outputs = [between_walls(*form, end) for form in code._free[0].forms]
+    np.testing.assert_allclose(code.run(given)[0], run(program, arrays)[0][0], rtol=1e-5, atol=1e-4)
+
+
+def test_without_native_code(monkeypatch):
+    from wengert.compile import run as runs
+
+    monkeypatch.setattr(runs, "_native", lambda program: None)
+    expected, others, _ = trained(np.float64, False)
+    losses, parameters, step = trained(np.float64, True)
+    assert max(k.calls for kept in step._kept.values() for k in kept) >= 3
+    np.testing.assert_allclose(losses, expected, rtol=1e-12)
+    for p, q in zip(parameters, others, strict=True):
+        np.testing.assert_allclose(p, q, rtol=1e-9, atol=1e-12)
+
+
+def test_several_threads_of_python_at_once():
+    program, arrays = alone("bias", np.float32)
+    code, wanted = native.build(program, 2), run(program, arrays)[0][0]
+    wrong = []
+
+    def work():
+        for _ in range(200):
+            if not np.allclose(code.run(arrays)[0], wanted, atol=1e-5):
+                wrong.append(1)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
