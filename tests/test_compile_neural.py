@@ -205,6 +205,34 @@ def test_a_positive_part_is_one_with_its_convolution(threads, seen):
         np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("kernel", "geometry"), [((2, 2), HALVES), ((3, 3), LAPPED)])
+@pytest.mark.parametrize("relu", [False, True])
+def test_what_flows_back_from_positive_maxima(relu, kernel, geometry, threads):
+    """In every bit what flows back, where the array is positive: with ties, NaN and infinities too."""
+    rng = np.random.default_rng(0)
+    x = np.round(rng.standard_normal((2, 3, 8, 8))).astype(np.float32)
+    x[0, 0, 0, 0], x[0, 1, 3, 3], x[1, 2, 5, 5] = np.nan, np.inf, -np.inf
+    z = pooling._largest(np.maximum(x, 0) if relu else x, kernel, geometry)
+    g = rng.standard_normal(z.shape).astype(np.float32)
+    g[1, 0, 2, 2] = np.inf
+    program = Program()
+    ng, nx, nz = [program.input(a.shape, a.dtype) for a in (g, x, z)]
+    zero = program.constant(np.float32(0))
+    part = program.add("ufunc", (nx, zero), "maximum", x.shape, x.dtype) if relu else nx
+    call = Call(pooling._scattered, (Place(0), Place(1), Place(2), kernel, geometry), {})
+    back = program.add("call", (ng, part, nz), call, x.shape, x.dtype)
+    mask = program.add("cast", (program.add("ufunc", (nx, zero), "greater", x.shape, bool),), None, x.shape, x.dtype)
+    for factors in ((back, mask), (mask, back)):
+        program.outputs = [program.add("ufunc", factors, "multiply", x.shape, x.dtype)]
+        code = native.build(program, threads)
+        with np.errstate(all="ignore"):
+            (wanted,) = run(program, [g, x, z])[0]
+        np.testing.assert_array_equal(code.run([g, x, z])[0], wanted)
+        shapes = {n.shape for n in code.plan.program.nodes if n.title == "greater"}
+        assert z.shape in shapes
+
+
 # ---- where it runs -------------------------------------------------------------------------------------------
 
 

@@ -118,6 +118,8 @@ def _ufunc(new: Program, node: Node, inputs: tuple[Node, ...]) -> Node | None:
     def ufunc(name: str, *xs: Node) -> Node:
         return new.add("ufunc", xs, name, node.shape, node.dtype)
 
+    if name == "multiply" and (z := _flowed(new, x, y) or _flowed(new, y, x)) is not None:
+        return z
     if name == "multiply" and (a == 1 or b == 1):
         return _shaped(new, y if a == 1 else x, node)
     if name in ("multiply", "divide") and b == -1:
@@ -136,6 +138,24 @@ def _ufunc(new: Program, node: Node, inputs: tuple[Node, ...]) -> Node | None:
             z = new.add("ufunc", (z, x), "multiply", x.shape, node.dtype)
         return _shaped(new, z, node)
     return None
+
+
+def _flowed(new: Program, s: Node, mask: Node) -> Node | None:
+    """What flows back through max pooling, where the array is positive: only what comes from positive maxima flows.
+
+    An element gets something from windows alone of which it is the largest. There are fewer windows than elements.
+    """
+    greater = mask.inputs[0] if mask.op == "cast" else mask
+    if greater.op != "ufunc" or greater.attributes != "greater" or not neural.is_scattered(s) or mask.shape != s.shape:
+        return None
+    g, x, z = s.inputs
+    y, zero = greater.inputs
+    part = x.op == "ufunc" and x.attributes == "maximum" and x.inputs[0] is y and uniform(x.inputs[1]) == 0
+    if not (y is x or part) or uniform(zero) != 0 or zero.shape or z.dtype != y.dtype:
+        return None
+    positive = new.add("ufunc", (z, zero), "greater", z.shape, greater.dtype)
+    g = new.add("ufunc", (g, new.add("cast", (positive,), None, z.shape, g.dtype)), "multiply", z.shape, g.dtype)
+    return new.add("call", (g, x, z), s.attributes, s.shape, s.dtype)
 
 
 def _cast(new: Program, node: Node, inputs: tuple[Node, ...]) -> Node | None:
