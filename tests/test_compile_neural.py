@@ -1,5 +1,7 @@
 """Calls of a program that have kernels, alone and among other steps."""
 
+import os
+import subprocess
 import sys
 import threading
 
@@ -158,6 +160,17 @@ def test_a_nan_and_ties_in_a_pool():
         np.testing.assert_array_equal(wg.compile(wg.grad(f))(x), expected)
 
 
+@pytest.mark.parametrize("options", [{}, {"stride": 1}, {"stride": 3, "padding": 1}])
+def test_means_of_windows(options):
+    x = np.random.default_rng(0).standard_normal((2, 3, 7, 8))
+    pool = wg.nn.AvgPool((2, 3), **options)
+    fast = wg.compile(wg.grad(lambda x: np.sum(pool(x) ** 2)))
+    for k in range(3):
+        np.testing.assert_allclose(fast(x + k), wg.grad(lambda x: np.sum(pool(x) ** 2))(x + k), rtol=1e-12)
+    (kept,) = [k for kept in fast._kept.values() for k in kept]
+    assert not kept.native.plan.between
+
+
 def test_second_derivatives_and_other_arrays():
     rng = np.random.default_rng(0)
     x, w, b = rng.standard_normal((2, 2, 5, 5)), rng.standard_normal((3, 2, 3, 3)), rng.standard_normal(3)
@@ -305,3 +318,19 @@ def test_several_threads_of_python_at_once():
     for t in threads:
         t.join()
     assert not wrong
+
+
+def test_a_part_that_is_loaded_in_the_first_call():
+    code = """
+import sys, numpy as np, wengert as wg
+fast = wg.compile(wg.grad(lambda w, x: np.sum(wg.nn.max_pool(wg.nn.convolution(x, w), 2) ** 2)))
+x, w = np.ones((2, 3, 28, 28)), np.ones((4, 3, 3, 3))
+assert "wengert.nn" not in sys.modules
+for k in range(5):
+    fast(w, x + k)
+(kept,) = [k for kept in fast._kept.values() for k in kept]
+assert kept.calls == 3, kept.calls
+assert not kept.native.plan.between
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60, env=environment)
