@@ -103,7 +103,7 @@ def test_exact_operations_of_two(name, dtype):
         np.testing.assert_array_equal(got, run(w.program, arrays)[0][0])
 
 
-@pytest.mark.parametrize("dtype", ["i4", "i8", "b1"])
+@pytest.mark.parametrize("dtype", ["i4", "i8", "u4", "u8", "b1"])
 @pytest.mark.parametrize("name", ["add", "multiply", "maximum", "minimum", "equal", "not_equal", "bitwise_and",
                                   "bitwise_or", "bitwise_xor", "subtract", "greater", "logical_and"])  # fmt: skip
 def test_integers_and_booleans(name, dtype):
@@ -115,11 +115,11 @@ def test_integers_and_booleans(name, dtype):
         compare(w.program, [values(np.random.default_rng(k), (n,), dtype) for k in (1, 2)])
 
 
-@pytest.mark.parametrize("old", ["f4", "f8", "i4", "i8", "b1", "u1", "i2"])
-@pytest.mark.parametrize("new", ["f4", "f8", "i4", "i8", "b1"])
+@pytest.mark.parametrize("old", ["f4", "f8", "i4", "i8", "b1", "u1", "i2", "u4", "u8"])
+@pytest.mark.parametrize("new", ["f4", "f8", "i4", "i8", "b1", "u4", "u8"])
 def test_casts(old, new):
-    python = int(old[0] == "f" and new[0] == "i")
-    x = np.arange(-8, 9).astype(old)
+    python = int(old[0] == "f" and new[0] in "iu")
+    x = np.arange(-8 * (new[0] != "u" or old[0] != "f"), 9).astype(old)
     w = Writer()
     w.output(w.cast(w.input(x.shape, old), new))
     compare(w.program, [x], python=python if old != new else 0)
@@ -168,6 +168,12 @@ def test_reductions_of_booleans_and_integers():
     w.output(w.reduce("add", y), w.reduce("maximum", y, (0,)))
     rng = np.random.default_rng(0)
     compare(w.program, [values(rng, (3, 50), "b1"), values(rng, (3, 50), "i8")])
+    for dtype in ("u4", "u8"):
+        w, x = Writer(), np.array([[-1, 3, 5], [0, -7, 2]]).astype(dtype)
+        y = w.input((2, 3), dtype)
+        w.output(*[w.reduce(n, y, a) for n in ("add", "maximum", "minimum") for a in ((0,), (1,), (0, 1))])
+        w.output(w.ufunc("less", w.reduce("maximum", y), w.constant(9, dtype)), w.ufunc("greater", y, y))
+        compare(w.program, [x])
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

@@ -1,12 +1,20 @@
 """Calls of a program that have kernels, alone and among other steps."""
 
+import os
+import subprocess
+import sys
+import threading
+
 import numpy as np
 import pytest
 
 pytest.importorskip("llvmlite", reason="the compiler needs llvmlite")
 
+from test_compile_native import OTHERS, between_walls
+
 import wengert as wg
 from wengert.compile import machine, native, neural, steps
+from wengert.compile.planning import Plan
 from wengert.compile.program import Call, Place, Program, evaluate, run
 from wengert.nn import convolve, pooling
 from wengert.nn.convolve import Geometry
@@ -152,6 +160,17 @@ def test_a_nan_and_ties_in_a_pool():
         np.testing.assert_array_equal(wg.compile(wg.grad(f))(x), expected)
 
 
+@pytest.mark.parametrize("options", [{}, {"stride": 1}, {"stride": 3, "padding": 1}])
+def test_means_of_windows(options):
+    x = np.random.default_rng(0).standard_normal((2, 3, 7, 8))
+    pool = wg.nn.AvgPool((2, 3), **options)
+    fast = wg.compile(wg.grad(lambda x: np.sum(pool(x) ** 2)))
+    for k in range(3):
+        np.testing.assert_allclose(fast(x + k), wg.grad(lambda x: np.sum(pool(x) ** 2))(x + k), rtol=1e-12)
+    (kept,) = [k for kept in fast._kept.values() for k in kept]
+    assert not kept.native.plan.between
+
+
 def test_second_derivatives_and_other_arrays():
     rng = np.random.default_rng(0)
     x, w, b = rng.standard_normal((2, 2, 5, 5)), rng.standard_normal((3, 2, 3, 3)), rng.standard_normal(3)
@@ -181,3 +200,137 @@ def test_a_batch_under_vmap():
     fast = wg.compile(f)
     for _ in range(2):
         np.testing.assert_allclose(fast(x, w), f(x, w), rtol=1e-12)
+
+
+@pytest.mark.parametrize("seen", [False, True])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_positive_part_is_one_with_its_convolution(threads, seen):
+    function, args, kwargs, arrays = calls()["bias"]
+    node, arrays, program = call_node(function, args, kwargs, arrays, np.float32)
+    arrays[0][0, 0, 0, 0] = np.nan
+    zero = program.constant(np.float32(0))
+    z = program.add("ufunc", (node, zero), "maximum", node.shape, node.dtype)
+    mask = program.add("ufunc", (node, zero), "greater", node.shape, bool)
+    program.outputs = [z, mask, *[program.add("ufunc", (node, z), "multiply", node.shape, node.dtype)] * seen]
+    code = native.build(program, threads)
+    assert [known.kernels.options for known in code.plan.clusters.kernels.values()] == [("bias", "relu")[: 2 - seen]]
+    for got, expected in zip(code.run(arrays), run(program, arrays)[0], strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("kernel", "geometry"), [((2, 2), HALVES), ((3, 3), LAPPED)])
+@pytest.mark.parametrize("relu", [False, True])
+def test_what_flows_back_from_positive_maxima(relu, kernel, geometry, threads):
+    """In every bit what flows back, where the array is positive: with ties, NaN and infinities too."""
+    rng = np.random.default_rng(0)
+    x = np.round(rng.standard_normal((2, 3, 8, 8))).astype(np.float32)
+    x[0, 0, 0, 0], x[0, 1, 3, 3], x[1, 2, 5, 5] = np.nan, np.inf, -np.inf
+    z = pooling._largest(np.maximum(x, 0) if relu else x, kernel, geometry)
+    g = rng.standard_normal(z.shape).astype(np.float32)
+    g[1, 0, 2, 2] = np.inf
+    program = Program()
+    ng, nx, nz = [program.input(a.shape, a.dtype) for a in (g, x, z)]
+    zero = program.constant(np.float32(0))
+    part = program.add("ufunc", (nx, zero), "maximum", x.shape, x.dtype) if relu else nx
+    call = Call(pooling._scattered, (Place(0), Place(1), Place(2), kernel, geometry), {})
+    back = program.add("call", (ng, part, nz), call, x.shape, x.dtype)
+    mask = program.add("cast", (program.add("ufunc", (nx, zero), "greater", x.shape, bool),), None, x.shape, x.dtype)
+    for factors in ((back, mask), (mask, back)):
+        program.outputs = [program.add("ufunc", factors, "multiply", x.shape, x.dtype)]
+        code = native.build(program, threads)
+        with np.errstate(all="ignore"):
+            (wanted,) = run(program, [g, x, z])[0]
+        np.testing.assert_array_equal(code.run([g, x, z])[0], wanted)
+        shapes = {n.shape for n in code.plan.program.nodes if n.title == "greater"}
+        assert z.shape in shapes
+
+
+# ---- where it runs -------------------------------------------------------------------------------------------
+
+
+def alone(name, dtype):
+    node, arrays, program = call_node(*calls()[name], dtype)
+    program.outputs = [node]
+    return program, arrays
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", calls())
+def test_code_for_other_machines(name, dtype):
+    for target in OTHERS.values():
+        plan = Plan(alone(name, dtype)[0], 2, target)
+        specs = [t.code for s in plan.segments for t in s if not isinstance(t.code, str)]
+        assert len(machine.assembled(machine.module(specs, target), target.target())) > 500
+
+
+@pytest.mark.skipif(not HOST.triple.startswith("x86_64"), reason="this code is for x86")
+@pytest.mark.parametrize("name", calls())
+@pytest.mark.parametrize("vectors", ["avx2", "sse"])
+def test_narrower_vectors(name, vectors):
+    target = OTHERS[vectors]._replace(triple=HOST.triple)
+    if target.vector > HOST.vector:
+        pytest.skip("this machine has no such vectors")
+    program, arrays = alone(name, np.float32)
+    code = native.build(program, 2, target)
+    np.testing.assert_allclose(code.run(arrays)[0], run(program, arrays)[0][0], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pages are protected by Linux's mprotect")
+@pytest.mark.parametrize("end", [True, False])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", calls())
+def test_no_element_too_far(name, dtype, end):
+    program, arrays = alone(name, dtype)
+    code = native.build(program)
+    given = [between_walls(a.shape, dtype, end) for a in arrays]
+    for a, b in zip(given, arrays, strict=True):
+        a[...] = b
+    code._free[0].outputs = [between_walls(*form, end) for form in code._free[0].forms]
+    np.testing.assert_allclose(code.run(given)[0], run(program, arrays)[0][0], rtol=1e-5, atol=1e-4)
+
+
+def test_without_native_code(monkeypatch):
+    from wengert.compile import run as runs
+
+    monkeypatch.setattr(runs, "_native", lambda program: None)
+    expected, others, _ = trained(np.float64, False)
+    losses, parameters, step = trained(np.float64, True)
+    assert max(k.calls for kept in step._kept.values() for k in kept) >= 3
+    np.testing.assert_allclose(losses, expected, rtol=1e-12)
+    for p, q in zip(parameters, others, strict=True):
+        np.testing.assert_allclose(p, q, rtol=1e-9, atol=1e-12)
+
+
+def test_several_threads_of_python_at_once():
+    program, arrays = alone("bias", np.float32)
+    code, wanted = native.build(program, 2), run(program, arrays)[0][0]
+    wrong = []
+
+    def work():
+        for _ in range(200):
+            if not np.allclose(code.run(arrays)[0], wanted, atol=1e-5):
+                wrong.append(1)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
+
+
+def test_a_part_that_is_loaded_in_the_first_call():
+    code = """
+import sys, numpy as np, wengert as wg
+fast = wg.compile(wg.grad(lambda w, x: np.sum(wg.nn.max_pool(wg.nn.convolution(x, w), 2) ** 2)))
+x, w = np.ones((2, 3, 28, 28)), np.ones((4, 3, 3, 3))
+assert "wengert.nn" not in sys.modules
+for k in range(5):
+    fast(w, x + k)
+(kept,) = [k for kept in fast._kept.values() for k in kept]
+assert kept.calls == 3, kept.calls
+assert not kept.native.plan.between
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60, env=environment)

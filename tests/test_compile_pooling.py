@@ -42,7 +42,7 @@ def draw(name, dtype, ties=True):
 def check(x, g, kernel, geometry, **more):
     with np.errstate(all="ignore"):
         z = plain._largest(x, kernel, geometry)
-        gx = plain._scattered(g, x, kernel, geometry)
+        gx = plain._scattered(g, x, z, kernel, geometry)
     mine = pooling.max_pool(x, kernel, geometry, **more)
     back = pooling.max_pool_back(g, x, kernel, geometry, **more)
     assert mine.dtype == back.dtype == x.dtype

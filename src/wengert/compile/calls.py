@@ -10,7 +10,7 @@ import numpy as np
 from numpy import generic, ndarray
 
 from . import translate
-from .program import Call, Check, Node, Place
+from .program import Call, Check, Method, Node, Place
 from .record import Diverged, Record, entry
 from .traced import Number, Step, Traced, assigned, broadcast, cast, reshaped
 
@@ -381,10 +381,7 @@ class Recording(Record):
         if any([_defers(a) for a in args]):
             return getattr(np, name)(x, *args, **kwargs)
 
-        def function(a: Any, *args: Any, **kwargs: Any) -> Any:  # of a NumPy scalar too
-            return getattr(a, name)(*args, **kwargs)
-
-        function.__name__ = name
+        function = Method(name)
         if name in ("fill", "sort", "partition", "put", "resize", "setfield", "byteswap"):
             if name in ("resize", "setfield", "byteswap"):
                 self.give_up(f"{name} changes an array's memory")

@@ -29,6 +29,7 @@ _BOOLEAN = _LOGICAL | {"add": "or", "multiply": "and", "maximum": "or", "minimum
 _ROUNDING = {"floor": "floor", "ceil": "ceil", "trunc": "trunc", "rint": "rint", "sqrt": "sqrt", "absolute": "fabs",
              "fabs": "fabs"}  # fmt: skip
 _ARITHMETIC = {"add": "add", "subtract": "sub", "multiply": "mul"}
+_INTEGERS = ("i4", "i8", "u4", "u8")
 COSTLY = frozenset({"divide", "sqrt", "reciprocal"})  # and all of `maths`: values worth keeping
 REDUCTIONS = frozenset({"add", "multiply", "maximum", "minimum", "logical_and", "logical_or"})
 
@@ -49,7 +50,7 @@ def emit(code: Code, name: str, t: str, xs: list[str]) -> str:
 def castable(old: Any, new: Any) -> bool:
     """Whether a cast is native: not from a float to an integer, where NumPy's answer to NaN is the machine's."""
     a, b = kind(old), kind(new)
-    return a in REGISTER and b in REGISTER and b in ("f4", "f8", "i4", "i8", "b1") and not (a[0] == "f" and b[0] == "i")
+    return a in REGISTER and (b in ("f4", "f8", "b1") or (b in _INTEGERS and a[0] != "f"))
 
 
 def cast(code: Code, x: str, a: str, b: str) -> str:
@@ -169,9 +170,7 @@ _tables: dict[str, dict[str, Emitter]] = {}
 def _table(t: str) -> dict[str, Emitter]:
     """The operations that there are on a type."""
     if t not in _tables:
-        _tables[t] = (
-            _float_table(t) | _FUNCTIONS if t in ("f4", "f8") else _integer_table(t) if t in ("i4", "i8") else {}
-        )
+        _tables[t] = _float_table(t) | _FUNCTIONS if t in ("f4", "f8") else _integer_table(t) if t in _INTEGERS else {}
         if t == "b1":
             table = {name: _instruction(op) for name, op in _BOOLEAN.items()}
             table["equal"] = lambda code, t, x, y: _not(code, t, code.e(f"xor {code.vector(t)} {x}, {y}"))
@@ -212,18 +211,19 @@ _FUNCTIONS = {name: _function(name) for name in FUNCTIONS}
 
 def _integer_table(t: str) -> dict[str, Emitter]:
     table = {name: _instruction(op) for name, op in (_ARITHMETIC | _BITWISE).items()}
-    table |= {name: _comparison(how) for name, (_, how) in COMPARISON.items()}
+    signed = t[0] == "i"
+    table |= {name: _comparison(how if signed else how.replace("s", "u")) for name, (_, how) in COMPARISON.items()}
     return table | {
-        "maximum": _larger("sgt"),
-        "minimum": _larger("slt"),
+        "maximum": _larger("sgt" if signed else "ugt"),
+        "minimum": _larger("slt" if signed else "ult"),
         "negative": _negative,
         "positive": lambda code, t, x: x,
         "copy": lambda code, t, x: x,
         "conjugate": lambda code, t, x: x,
         "square": _square,
-        "absolute": _integer_absolute,
+        "absolute": _integer_absolute if signed else lambda code, t, x: x,
         "invert": _not,
-        "sign": _sign,
+        **({"sign": _sign} if signed else {}),
     }
 
 

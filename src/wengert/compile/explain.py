@@ -43,7 +43,7 @@ def _summary(kept: Any) -> str:
         _code(kept.native),
         f"used {_count(kept.calls, 'time')}",
     ]
-    if calls:
+    if calls and kept.native is None:
         parts.append("NumPy is called for " + ", ".join(dict.fromkeys([n.title for n in calls])))
     if program.updates:
         parts.append(f"{_count(len(program.updates), 'array')} changed in place")

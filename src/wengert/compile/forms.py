@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from . import picks
-from .program import Check, Node, Program, Update, evaluate, value_of
+from . import neural, picks
+from .program import Call, Check, Node, Program, Update, evaluate, value_of
 
 FOLDED = 4096  # the largest constant that is computed beforehand
 PIECES = 8  # the most parts of a concatenation that is chosen from, part by part
@@ -44,14 +44,54 @@ def simplified(program: Program) -> Program:
     made: dict[int, Node] = {}
     for x in program.inputs:
         made[x.index] = new.input(x.shape, x.dtype)
-    for node in live(program.roots):
-        if node.op != "input":
-            made[node.index] = z = _simple(new, node, tuple([made[x.index] for x in node.inputs]))
-            z.line = z.line or node.line
+    nodes = live(program.roots)
+    part_of = _positive(program, nodes)
+    whole = set(part_of.values())
+    for node in nodes:
+        inputs = tuple([made[x.index] for x in node.inputs])
+        if node.op == "input":
+            continue
+        if node.index in part_of:
+            z = made[part_of[node.index]]
+        elif node.index in whole:
+            function, args, kwargs = node.attributes
+            z = new.add("call", inputs, Call(neural.Positive(function), args, kwargs), node.shape, node.dtype)
+        else:
+            z = _simple(new, node, inputs)
+        made[node.index] = z
+        z.line = z.line or node.line
     new.outputs = [made[n.index] for n in program.outputs]
     new.updates = [Update(made[u.input.index], made[u.node.index]) for u in program.updates]
     new.checks += [Check(made[c.node.index], c.value, c.line) for c in program.checks]
     return new
+
+
+def _positive(program: Program, nodes: list[Node]) -> dict[int, int]:
+    """Positive parts of convolutions of which nothing else is asked but whether they are positive: they are one call.
+
+    The part's index, and that of the convolution.
+    """
+    readers: dict[int, list[Node]] = {node.index: [] for node in nodes}
+    for node in nodes:
+        for x in node.inputs:
+            readers[x.index].append(node)
+    roots = {node.index for node in program.roots}
+    found: dict[int, int] = {}
+    for node in nodes:
+        if node.op != "call" or node.index in roots:
+            continue
+        names = {r.attributes for r in readers[node.index] if r.op == "ufunc" and _with_zero(r, node)}
+        alone = all([r.op == "ufunc" and _with_zero(r, node) for r in readers[node.index]])
+        if alone and "maximum" in names and names <= {"maximum", "greater"}:
+            known = neural.native(node)
+            if known is not None and known.kernels.sums:
+                found |= {r.index: node.index for r in readers[node.index] if r.attributes == "maximum"}
+    return found
+
+
+def _with_zero(node: Node, x: Node) -> bool:
+    """Whether a ufunc is of x and zero."""
+    return len(node.inputs) == 2 and node.inputs[0] is x and node.shape == x.shape and uniform(node.inputs[1]) == 0
 
 
 def _simple(new: Program, node: Node, inputs: tuple[Node, ...]) -> Node:
@@ -78,6 +118,8 @@ def _ufunc(new: Program, node: Node, inputs: tuple[Node, ...]) -> Node | None:
     def ufunc(name: str, *xs: Node) -> Node:
         return new.add("ufunc", xs, name, node.shape, node.dtype)
 
+    if name == "multiply" and (z := _flowed(new, x, y) or _flowed(new, y, x)) is not None:
+        return z
     if name == "multiply" and (a == 1 or b == 1):
         return _shaped(new, y if a == 1 else x, node)
     if name in ("multiply", "divide") and b == -1:
@@ -96,6 +138,24 @@ def _ufunc(new: Program, node: Node, inputs: tuple[Node, ...]) -> Node | None:
             z = new.add("ufunc", (z, x), "multiply", x.shape, node.dtype)
         return _shaped(new, z, node)
     return None
+
+
+def _flowed(new: Program, s: Node, mask: Node) -> Node | None:
+    """What flows back through max pooling, where the array is positive: only what comes from positive maxima flows.
+
+    An element gets something from windows alone of which it is the largest. There are fewer windows than elements.
+    """
+    greater = mask.inputs[0] if mask.op == "cast" else mask
+    if greater.op != "ufunc" or greater.attributes != "greater" or not neural.is_scattered(s) or mask.shape != s.shape:
+        return None
+    g, x, z = s.inputs
+    y, zero = greater.inputs
+    part = x.op == "ufunc" and x.attributes == "maximum" and x.inputs[0] is y and uniform(x.inputs[1]) == 0
+    if not (y is x or part) or uniform(zero) != 0 or zero.shape or z.dtype != y.dtype:
+        return None
+    positive = new.add("ufunc", (z, zero), "greater", z.shape, greater.dtype)
+    g = new.add("ufunc", (g, new.add("cast", (positive,), None, z.shape, g.dtype)), "multiply", z.shape, g.dtype)
+    return new.add("call", (g, x, z), s.attributes, s.shape, s.dtype)
 
 
 def _cast(new: Program, node: Node, inputs: tuple[Node, ...]) -> Node | None:

@@ -12,7 +12,7 @@ import numpy as np
 from . import convolution, pooling
 from .convolution_plan import Plan, plan_forward, plan_to_input
 from .picks import inner
-from .program import Node, filled
+from .program import Node, Place, filled
 from .steps import Emitted, Step
 
 
@@ -57,6 +57,16 @@ def emitted(kernels: Kernels, machine: Any) -> Emitted:
     return kernels.emitted("KERNEL", machine)
 
 
+class Positive:
+    """A function, and of its result the positive part."""
+
+    def __init__(self, function: Any) -> None:
+        self.function, self.__name__ = function, "positive part of " + getattr(function, "__name__", "call")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return np.maximum(self.function(*args, **kwargs), 0)
+
+
 class Known(NamedTuple):
     """Kernels, and the node of each array that they read, by its name."""
 
@@ -67,8 +77,8 @@ class Known(NamedTuple):
 def native(node: Node) -> Known | None:
     """How a `call` node is computed natively, if it is: arrays of one floating-point type, none of them empty."""
     call = node.attributes
-    function = inner(call.function)
-    writer = _WRITERS.get((getattr(function, "__module__", None), getattr(function, "__name__", None)))
+    positive = isinstance(call.function, Positive)
+    writer = _WRITERS.get(_name(call.function.function if positive else call.function))
     if writer is None or node.dtype.str[1:] not in ("f4", "f8") or not node.dtype.isnative:
         return None
     if any([x.dtype != node.dtype or not x.size or len(x.shape) > 5 for x in (*node.inputs, node)]):
@@ -79,7 +89,22 @@ def native(node: Node) -> Known | None:
         return None
     if not all([isinstance(x, Node) for x in found.arrays.values()]) or not math.prod(found.kernels.plan.places):
         return None
+    if positive:
+        found = found._replace(kernels=found.kernels._replace(options=(*found.kernels.options, "relu")))
     return found
+
+
+def is_scattered(node: Node) -> bool:
+    """Whether a node is what flows back through max pooling, of (what comes, the array, its maxima)."""
+    if node.op != "call" or len(node.inputs) != 3 or len({x.dtype for x in (*node.inputs, node)}) > 1:
+        return False
+    call = node.attributes
+    return _WRITERS.get(_name(call.function)) is _scattered and call.args[:3] == (Place(0), Place(1), Place(2))
+
+
+def _name(function: Any) -> Any:
+    function = inner(function)
+    return getattr(function, "__module__", None), getattr(function, "__name__", None)
 
 
 def _convolve(x: Node, w: Node, b: Node | None = None, *, geometry: Any) -> Known:

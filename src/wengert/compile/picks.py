@@ -1,4 +1,5 @@
-"""Calls that are in native code after all: one element of each row taken or set, `x[rows, labels]`, and `np.max`.
+"""Calls that are in native code after all: one element of each row taken or set, `x[rows, labels]`; `np.max`; signed
+integers looked at as unsigned; the way back through sums of windows.
 
 One element of each row is that where the column's number is the label, which is a comparison that fuses with what made
 the matrix and what comes after. The labels have to be within the columns: a run with others is void, and NumPy says
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .code import kind
-from .program import Check, Node, Place, Program, value_of
+from .program import Call, Check, Method, Node, Place, Program, value_of
 
 _PAIR = (Place(1), Place(2))
 _EXTREMA = {np.max: ("maximum", -np.inf), np.min: ("minimum", np.inf)}
@@ -34,6 +35,12 @@ def rewritten(new: Program, node: Node, inputs: tuple[Node, ...]) -> Node | None
         return _set(new, node, *inputs) if len(inputs) == 4 else None
     if function in (np.max, np.min) and call.args == (Place(0),) and len(inputs) == 1:
         return _extremum(new, node, inputs[0], function, dict(call.kwargs))
+    if getattr(function, "__name__", None) == "_strewn" and function.__module__ == "wengert.nn.pooling":
+        return _strewn(new, node, *inputs, *call.args[1:]) if call.args[0] == Place(0) and len(inputs) == 1 else None
+    if isinstance(function, Method) and function.__name__ == "view" and len(call.args) == 2 and len(inputs) == 1:
+        integers = node.dtype.kind in "iu" and inputs[0].dtype.kind in "iu"
+        if integers and node.dtype.itemsize == inputs[0].dtype.itemsize:
+            return new.add("cast", inputs, None, node.shape, node.dtype)  # the same bits
     return None
 
 
@@ -48,6 +55,20 @@ def _extremum(new: Program, node: Node, x: Node, function: Any, kwargs: dict[str
     kept = tuple([n for a, n in enumerate(x.shape) if a != axis])
     z = new.add("reduce", (x,), (name, (axis,)), kept, x.dtype)
     return z if z.shape == node.shape else new.add("reshape", (z,), None, node.shape, x.dtype)
+
+
+def _strewn(new: Program, node: Node, g: Node, kernel: Any, geometry: Any, places: Any) -> Node | None:
+    """What flows back through sums of windows: the transpose of a convolution with ones, in each channel."""
+    from ..nn.convolve import convolve_transposed
+
+    if g.dtype != node.dtype or kind(g.dtype) not in ("f4", "f8") or not g.size or not node.size:
+        return None
+    planes = g.shape[0] * g.shape[1]
+    x = new.add("reshape", (g,), None, (planes, 1, *g.shape[2:]), g.dtype)
+    ones = new.constant(np.ones((1, 1, *kernel), g.dtype))
+    call = Call(convolve_transposed, (Place(0), Place(1)), {"places": tuple(places), "geometry": geometry})
+    z = new.add("call", (x, ones), call, (planes, 1, *node.shape[2:]), g.dtype)
+    return new.add("reshape", (z,), None, node.shape, g.dtype)
 
 
 def _chosen(new: Program, x: Node, rows: Node, labels: Node) -> Node | None:

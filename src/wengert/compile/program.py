@@ -91,6 +91,16 @@ class Call(NamedTuple):
         return self.function(*filled(self.args, inputs), **filled(self.kwargs, inputs))
 
 
+class Method:
+    """A function of an array that calls its method of that name."""
+
+    def __init__(self, name: str) -> None:
+        self.__name__ = name
+
+    def __call__(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        return getattr(x, self.__name__)(*args, **kwargs)
+
+
 def filled(template: Any, inputs: Sequence[Any]) -> Any:
     """The template with inputs in their places."""
     if isinstance(template, Place):

@@ -47,6 +47,7 @@ class Run:
         """The result, which is that of a plain run."""
         world, recording = self.world, self.recording
         states = {i: _state(g) for i, g in world.generators.items()}
+        self._loaded = watch.loaded()
         look = watch.Watch(recording, world.containers())
         self._arrays: dict[int, Traced] = {}
         self._draws: dict[int, Draws] = {}
@@ -139,8 +140,13 @@ class Run:
         kept = None
         missed = [c for c in look.codes if c not in world.visited and not watch.is_library(c.co_filename)]
         soft = ""
+        loaded = watch.loaded() != self._loaded
         try:
-            if recording.why is None:
+            if loaded:
+                soft = (
+                    "a part of Wengert was loaded in the call, in which NumPy's functions did not know of the recording"
+                )
+            elif recording.why is None:
                 if missed:
                     compiled._codes.update({c: look.codes[c] for c in missed})
                     soft = f"{missed[0]} was found to be called"
@@ -164,10 +170,10 @@ class Run:
             kept = self._alone(kept)
         if kept is not None:
             compiled.keep(mode, kept)
-        elif recording.why is not None:
+        elif recording.why is not None and not loaded:
             compiled.fall_back(recording.why, recording.at)
         elif soft:
-            compiled.strike(soft, home(self.function), compiled.linked)
+            compiled.strike(soft, home(self.function), compiled.linked or loaded)
         return result
 
     def _alone(self, kept: Kept) -> Kept | None:

@@ -82,7 +82,7 @@ class _NumPy(ModuleType):
 # Functions of arrays that native code has kernels for: one call in the list, not the NumPy calls in them.
 _WHOLE = {
     "wengert.nn.convolve": ("convolve", "convolve_transposed", "convolve_kernel"),
-    "wengert.nn.pooling": ("_largest", "_scattered"),
+    "wengert.nn.pooling": ("_largest", "_scattered", "_strewn"),
 }
 
 
@@ -126,10 +126,15 @@ for _name in ("sqrt", "exp", "expm1", "log", "log1p", "log2", "log10", "sin", "c
     REPLACED[id(getattr(math, _name))] = _PATCHES[-1][2]
 
 
+def loaded() -> list[str]:
+    """The names of Wengert's modules that are loaded, but for these."""
+    return [name for name in list(sys.modules) if name.startswith("wengert.") and ".compile" not in name]
+
+
 @functools.lru_cache(4)
 def _own_uses(modules: int) -> list[tuple[dict[str, Any], str]]:
     """Where Wengert's modules name what is replaced."""
-    own = [m for name, m in list(sys.modules.items()) if name.startswith("wengert.") and ".compile." not in name]
+    own = [sys.modules[name] for name in loaded()]
     return [(vars(m), name) for m in own for name, value in list(vars(m).items()) if id(value) in REPLACED]
 
 
