@@ -13,6 +13,8 @@ from wengert.nn.convolve import Geometry
 
 WINDOWS = {
     "2x2": case(2, 5, 5, (14, 28), (2, 2), stride=2),
+    "tiles": case(2, 3, 3, (6, 70), (3, 2), stride=(3, 2)),
+    "pairs": case(3, 4, 4, (136,), (2,), stride=2),
     "2x2, odd": case(2, 3, 3, (7, 33), (2, 2), stride=2),
     "3x3, stride 2": case(2, 3, 3, (13, 40), (3, 3), stride=2, padding=1),
     "3x3, stride 1": case(1, 3, 3, (9, 17), (3, 3), padding=1),
@@ -57,7 +59,7 @@ def test_as_numpy(name, dtype, ties):
     check(*draw(name, dtype, ties))
 
 
-@pytest.mark.parametrize("name", ["2x2", "3x3, stride 2", "dilation"])
+@pytest.mark.parametrize("name", ["2x2", "tiles", "3x3, stride 2", "dilation"])
 def test_nan_and_infinities(name):
     x, g, kernel, geometry = draw(name, np.float64)
     x[0, 0, 0, 3] = x[0, 0, -1, -1] = np.nan
@@ -68,7 +70,7 @@ def test_nan_and_infinities(name):
 
 @pytest.mark.skipif(HOST.vector < 32, reason="this machine has no AVX2")
 @pytest.mark.parametrize("level", LESS)
-@pytest.mark.parametrize("name", ["2x2, odd", "3x3, stride 2", "gaps"])
+@pytest.mark.parametrize("name", ["2x2, odd", "tiles", "3x3, stride 2", "gaps"])
 def test_less_machine(name, level):
     check(*draw(name, np.float32), machine=LESS[level]())
 

@@ -207,7 +207,7 @@ class Writer(Code):
                     take = [divmod(lane * step + r, self.width) for lane in range(self.width)]
                     keep = [at if k == 1 else lane for lane, (_, at) in enumerate(take)]
                     lanes = [at + self.width if part == k else old for (part, at), old in zip(take, keep, strict=True)]
-                    x = self._shuffled(x, parts[k], lanes)
+                    x = self.shuffled(x, parts[k], lanes)
                 to = (r + before) % step * row + (r + before) // step
                 self.store(x, self.moved(q, to), -(-(count - r) // step))
 
@@ -230,7 +230,7 @@ class Writer(Code):
                 for r in range(1, step):
                     keep = [at if r == 1 else lane for lane, (_, at) in enumerate(from_)]
                     lanes = [at + self.width if part == r else old for (part, at), old in zip(from_, keep, strict=True)]
-                    x = self._shuffled(x, parts[r], lanes)
+                    x = self.shuffled(x, parts[r], lanes)
                 self.store(x, self.moved(q, k * self.width), count - k * self.width)
 
         if n >= chunk:
@@ -321,7 +321,7 @@ class Writer(Code):
         """What `op` makes of all lanes, in every lane."""
         half = self.width // 2
         while half:
-            x = op(x, self._shuffled(x, x, [i ^ half for i in range(self.width)]))
+            x = op(x, self.shuffled(x, x, [i ^ half for i in range(self.width)]))
             half //= 2
         return x
 
@@ -349,7 +349,7 @@ class Writer(Code):
                 for k in range(0, half, size):
                     part = [start + high * half + at for at in each[k : k + size]]
                     lanes += [*part, *[at + self.width for at in part]]
-            return self._shuffled(x, y, lanes)
+            return self.shuffled(x, y, lanes)
 
         if unit == 2:
             return [merged(rows[0], rows[1], 1, high) for high in (0, 1)]
@@ -363,10 +363,10 @@ class Writer(Code):
         units = range(self.width * 2 // unit)
         even, odd = [[k * unit + at for k in units[first::2] for at in range(unit)] for first in (0, 1)]
         pairs = list(zip(rows[::2], rows[1::2], strict=True))
-        parts = [self._among([self._shuffled(x, y, lanes) for x, y in pairs], unit) for lanes in (even, odd)]
+        parts = [self._among([self.shuffled(x, y, lanes) for x, y in pairs], unit) for lanes in (even, odd)]
         return [x for pair in zip(*parts, strict=True) for x in pair]
 
-    def _shuffled(self, x: str, y: str, lanes: list[int]) -> str:
+    def shuffled(self, x: str, y: str, lanes: list[int]) -> str:
         return self.e(f"shufflevector {self.v} {x}, {self.v} {y}, <{self.width} x i32> {self.lanes(lanes, 'i4')}")
 
     def transpose(self, shape: tuple[int, int], source: str, step: int, target: str, apart: int, *,

@@ -122,11 +122,14 @@ class _Pooling:
         return z
 
     def _share(self, source: str, gradient: str, z: str, n: int | None) -> str:
+        return self._shared([self.w.load(self.w.moved(source, at)) for at in self.taps], gradient, z, n)
+
+    def _shared(self, xs: Sequence[str], gradient: str, z: str, n: int | None) -> str:
         """What each of the largest elements of a window gets."""
         w = self.w
         one, count = w.constant(1, w.t), "zeroinitializer"
-        for at in self.taps:
-            here = w.compare("oeq", w.load(w.moved(source, at)), z, w.t)
+        for x in xs:
+            here = w.compare("oeq", x, z, w.t)
             count = w.arithmetic("fadd", count, w.select(here, one, "zeroinitializer", w.t))
         g, mask = w.load(gradient, n), w.vector("b1")
         several = w.compare("une", count, one, w.t)
@@ -138,10 +141,14 @@ class _Pooling:
     def _given(self, source: str, target: str, at: int, z: str, share: str, n: int | None) -> None:
         """One place's part of what windows give."""
         w = self.w
-        here = w.compare("oeq", w.load(w.moved(source, at)), z, w.t)
-        won = w.select(here, w.constant(1, w.t), "zeroinitializer", w.t)
-        x, p = w.arithmetic("fmul", share, won), w.moved(target, at)
+        x, p = self._part(w.load(w.moved(source, at)), z, share), w.moved(target, at)
         w.store(w.arithmetic("fadd", w.load(p, n), x) if self.overlap else x, p, n)
+
+    def _part(self, x: str, z: str, share: str) -> str:
+        """What an element gets of a window."""
+        w = self.w
+        won = w.select(w.compare("oeq", x, z, w.t), w.constant(1, w.t), "zeroinitializer", w.t)
+        return w.arithmetic("fmul", share, won)
 
     def _out(self, result: str) -> None:
         """The gradient of what is no padding, in its own order."""
@@ -160,14 +167,85 @@ class _Pooling:
         w.each(deep, lambda d: w.each(high, lambda h: line(d, h)))
 
 
+class _Tiles(_Pooling):
+    """Windows that lie side by side, two places wide, over the whole of a plane: nothing has to be copied."""
+
+    @staticmethod
+    def fits(plan: Plan) -> bool:
+        """Whether a plan's windows are such ones."""
+        offsets = [p[0].offsets for p in plan.phases]
+        side_by_side = all([o == tuple(range(s)) for o, s in zip(offsets, plan.step, strict=True)])
+        whole = plan.source == tuple([n * s for n, s in zip(plan.places, plan.step, strict=True)])
+        return plan.direct and side_by_side and whole and plan.step[2] == 2
+
+    def emitted(self, name: str) -> Emitted:
+        plan, w = self.plan, self.w
+        names = ("source", *(["gradient"] if self.back else []), "result")
+        size = math.prod(plan.source)
+
+        def index(i: str) -> None:
+            source, windows = w.moved("%p0", w.mul(i, size)), w.moved("%p1", w.mul(i, math.prod(plan.places)))
+            self._planes(source, windows, w.moved("%p2", w.mul(i, size)) if self.back else "")
+
+        step = function(w, name, names, plan.batch, index)
+        return Emitted((step._replace(chunk=max(1, 16384 // size)),), {})
+
+    def _planes(self, source: str, windows: str, result: str) -> None:
+        w, plan = self.w, self.plan
+        lines = steps_of(plan.source)[:2]
+        rows = [w.dot(at, lines) for at in itertools.product(range(plan.step[0]), range(plan.step[1]))]
+        deep, high, wide = plan.places
+        even = list(range(0, 2 * w.width, 2))
+        low, top = [[h + k // 2 + k % 2 * w.width for k in range(w.width)] for h in (0, w.width // 2)]
+
+        def vector(start: Any, number: Any, n: int) -> None:
+            halves = [(k, min(w.width, 2 * n - k)) for k in (0, w.width) if k < 2 * n]
+
+            def row(at: int) -> list[str]:
+                """What the windows have in a row: their first elements, and their second."""
+                p = w.moved(source, w.add(start, at))
+                x, y = [w.load(w.moved(p, k), count) for k, count in halves] + ["zeroinitializer"] * (2 - len(halves))
+                return [w.shuffled(x, y, even), w.shuffled(x, y, [k + 1 for k in even])]
+
+            parts = [row(at) for at in rows]
+            xs = [x for part in parts for x in part]
+            z = xs[0]
+            for x in xs[1:]:
+                z = w.larger(x, z)
+            value = w.moved(windows, number)
+            if not self.back:
+                w.store(z, value, n)
+                return
+            share = self._shared(xs, value, z, n)
+            for at, part in zip(rows, parts, strict=True):
+                a, b = [self._part(x, z, share) for x in part]
+                q = w.moved(result, w.add(start, at))
+                for (k, count), lanes in zip(halves, (low, top), strict=False):
+                    w.store(w.shuffled(a, b, lanes), w.moved(q, k), count)
+
+        def line(d: Any, h: Any) -> None:
+            start = w.dot((w.mul(d, plan.step[0]), w.mul(h, plan.step[1])), lines)
+            number, whole = w.dot((d, h), (high * wide, wide)), wide // w.width * w.width
+            if whole:
+                w.each(whole, lambda v: vector(w.add(start, w.mul(v, 2)), w.add(number, v), w.width), w.width)
+            if wide > whole:
+                vector(w.add(start, 2 * whole), w.add(number, whole), wide - whole)
+
+        w.every([deep, high], lambda index: line(*index))
+
+
+def _written(name: str, plan: Plan, dtype: Any, machine: Any, back: bool) -> Emitted:
+    return (_Tiles if _Tiles.fits(plan) else _Pooling)(plan, dtype, machine, back).emitted(name)
+
+
 def emit_max_pool(name: str, plan: Plan, dtype: Any, machine: Any) -> Emitted:
     """The kernel of the largest elements of windows, from "source" to "result"."""
-    return _Pooling(plan, dtype, machine, False).emitted(name)
+    return _written(name, plan, dtype, machine, False)
 
 
 def emit_max_pool_back(name: str, plan: Plan, dtype: Any, machine: Any) -> Emitted:
     """The kernel of what flows back, from "source" and "gradient" to "result"."""
-    return _Pooling(plan, dtype, machine, True).emitted(name)
+    return _written(name, plan, dtype, machine, True)
 
 
 # ---- on arrays -------------------------------------------------------------------------------------------------

@@ -140,15 +140,13 @@ class Run:
         kept = None
         missed = [c for c in look.codes if c not in world.visited and not watch.is_library(c.co_filename)]
         soft = ""
+        compiled._codes.update({c: look.codes[c] for c in missed})
         loaded = watch.loaded() != self._loaded
         try:
             if loaded:
-                soft = (
-                    "a part of Wengert was loaded in the call, in which NumPy's functions did not know of the recording"
-                )
+                soft = "a part of Wengert was loaded, whose functions were NumPy's own until then"
             elif recording.why is None:
                 if missed:
-                    compiled._codes.update({c: look.codes[c] for c in missed})
                     soft = f"{missed[0]} was found to be called"
                 elif shapes or any([slot.read() is _MISSING for slot in changed]):
                     what = type(shapes[0].value).__name__ if shapes else "dict"
