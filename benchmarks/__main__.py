@@ -6,6 +6,7 @@ import os
 
 BENCHMARKS = {  # module of this package -> what it measures; a module has `add_options(parser)` and `run(options)`
     "overhead": "the cost of recording and walking the graph, beside hand-written NumPy and other libraries",
+    "epoch": "an epoch of Fashion-MNIST beside PyTorch",
     "training": "a whole training step of five networks beside PyTorch",
     "compile": "compiled functions beside PyTorch, torch.compile and jax.jit",
     "ulp": "the accuracy of the compiler's functions",
