@@ -137,9 +137,9 @@ def table(timings: Sequence[Timing], bases: Sequence[str] = (BY_HAND, PYTORCH)) 
     """A line for each contender: its median time, and its ratio to others."""
     of = {(t.workload, t.contender): t for t in timings}
     head = "".join([f"{f'x {base}':>19}" for base in bases])
-    lines = [f"{'workload':<30}{'contender':<22}{'median µs':>12}{head}"]
+    lines = [f"{'workload':<30}{'contender':<20}{'median µs':>12}{head}"]
     for t in timings:
-        line = f"{t.workload:<30}{t.contender:<22}"
+        line = f"{t.workload:<30}{t.contender:<20}"
         if not t.rounds:
             lines.append(f"{line}{'not installed':>16}")
             continue
