@@ -23,7 +23,7 @@ from .runtime import CHECK, CHUNKS, ONCE, THREADS, WAKE
 from .steps import slots
 from .views import views
 
-PARALLEL = 30000  # the work from which on threads that are awake are asked, in additions
+PARALLEL = 30000  # the work from which on other threads are asked, in additions
 WAKING = 20 * PARALLEL  # and that of a program which is worth waking them
 
 

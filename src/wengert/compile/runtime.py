@@ -5,7 +5,7 @@ A table is words of eight bytes. A step is (kind, function, end, chunk, number o
     0  the end
     1  function(arguments, 0, end)
     2  function(arguments, lo, hi) for each chunk
-    3  the same, by all threads where they are awake
+    3  the same, by all threads that come in time
     5  wake the threads that sleep
     4  a check: the bytes at the first argument are those at the second, as many as the third says; else the run is void
 

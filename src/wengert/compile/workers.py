@@ -95,14 +95,7 @@ define internal i64 @wg_threads(ptr %f, ptr %args, i64 %end, i64 %chunk) {
 entry:
  %job = load ptr, ptr @wg_job
  %none = icmp eq ptr %job, null
- br i1 %none, label %alone, label %look
-look:
- %all = getelementptr i8, ptr %job, i64 328
- %n = load i64, ptr %all
- %sp = getelementptr i8, ptr %job, i64 256
- %z = load atomic i64, ptr %sp seq_cst, align 8
- %asleep = icmp sge i64 %z, %n
- br i1 %asleep, label %alone, label %lock
+ br i1 %none, label %alone, label %lock
 lock:
  %op = getelementptr i8, ptr %job, i64 320
  %got = cmpxchg ptr %op, i64 0, i64 1 seq_cst seq_cst
@@ -244,7 +237,6 @@ class Workers:
             for _ in range(count - self.count):
                 threading.Thread(target=run, args=(job, SPIN), name="wengert", daemon=True).start()
             self.count = count
-            ctypes.c_int64.from_address(job + 328).value = count
             self._job.value = job
 
     def _forked(self) -> None:
