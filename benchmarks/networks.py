@@ -18,6 +18,7 @@ import wengert as wg
 
 from .harness import PYTORCH, Call, Workload
 
+COMPILED = "wengert compiled"
 FUSED = "PyTorch, fused step"
 BATCHES = 4
 RATE = 1e-3
@@ -164,18 +165,23 @@ class Setting:
         net.__dict__.update(parts)
         return net, forward, xp
 
-    def with_wengert(self) -> Call:
+    def with_wengert(self, wrap: Callable[[Any], Any] | None = None) -> Call:
         """`wg.nn` and `wg.optim`."""
         net, forward, xp = self._net()
         optimizer, turn = getattr(wg.optim, self.optimizer)(net.parameters(), lr=RATE), self._turns(self.batches)
 
-        def call() -> Any:
-            *inputs, labels = turn()
+        def step(labels: Any, *inputs: Any) -> Any:
             optimizer.zero_grad()
             loss = xp.cross_entropy(forward(*inputs), labels)
             loss.backward()
             optimizer.step()
-            return [loss.data]
+            return loss.data
+
+        run = wrap(step) if wrap else step
+
+        def call() -> Any:
+            *inputs, labels = turn()
+            return [run(labels, *inputs)]
 
         return call
 
@@ -216,6 +222,7 @@ def _workload(name: str, network: Callable[..., Any], batches: Callable[..., Any
         setting = Setting(network, batches, optimizer)
         contenders = {
             "wengert": setting.with_wengert,
+            COMPILED: lambda: setting.with_wengert(wg.compile),
             PYTORCH: setting.with_torch,
             FUSED: lambda: setting.with_torch(fused=True),
         }
