@@ -28,11 +28,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
 
+SPECIAL = frozenset({"erf", "erfc"})  # ufuncs of scipy.special
 Region = tuple[tuple[int, int, int], ...]
 
 
@@ -183,6 +185,16 @@ def evaluate(node: Node, xs: Sequence[Any]) -> Any:
     return _MEANING[node.op](node, xs)
 
 
+@cache
+def ufunc_of(name: str) -> Any:
+    """NumPy's ufunc of this name; scipy.special's for those of `SPECIAL`."""
+    if name in SPECIAL:
+        from scipy import special
+
+        return getattr(special, name)
+    return getattr(np, name)
+
+
 def region(attributes: Region) -> tuple[slice, ...]:
     """The index of a `slice` or an `assign`."""
     return tuple([slice(a, None if b < 0 else b, s) for a, b, s in attributes])
@@ -201,7 +213,7 @@ def _assign(node: Node, xs: Sequence[Any]) -> ndarray:
 
 _MEANING: dict[str, Callable[[Node, Sequence[Any]], Any]] = {
     "constant": lambda node, xs: value_of(node),
-    "ufunc": lambda node, xs: getattr(np, node.attributes)(*xs),
+    "ufunc": lambda node, xs: ufunc_of(node.attributes)(*xs),
     "where": lambda node, xs: np.where(*xs),
     "cast": lambda node, xs: np.asarray(xs[0]).astype(node.dtype),
     "reduce": lambda node, xs: getattr(np, node.attributes[0]).reduce(xs[0], axis=node.attributes[1], dtype=node.dtype),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from .program import Node, Program, region, value_of
+from .program import Node, Program, region, ufunc_of, value_of
 
 try:  # what np.errstate does, in a fifth of the time
     from numpy._core.umath import _extobj_contextvar, _make_extobj  # type: ignore[attr-defined]
@@ -187,7 +187,7 @@ class Replay:
         if op == "input":
             return f"arrays[{a}]"
         if op == "ufunc":
-            return f"{self._let(getattr(np, a))}({', '.join(xs)}{into})"
+            return f"{self._let(ufunc_of(a))}({', '.join(xs)}{into})"
         if op == "where":
             return f"{self._let(np.where)}({', '.join(xs)})"
         if op == "cast":

@@ -13,7 +13,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from .program import Node
+from .program import SPECIAL, Node, ufunc_of
 from .traced import Step, Traced, broadcast, cast, lengths, reshaped
 
 NODES: dict[Any, Callable[..., Node | None]] = {}  # function -> f(recording, z, *args, **kwargs): the result's node
@@ -56,7 +56,8 @@ def elementwise(recording: Any, ufunc: np.ufunc, inputs: tuple[Any, ...], z: Any
     name = ufunc.__name__
     if ufunc is np.matmul and ufunc.nin == len(inputs):
         return matmul(recording, z, *inputs)
-    if ufunc.signature is not None or ufunc.nout != 1 or getattr(np, name, None) is not ufunc:
+    known = getattr(np, name, None) is ufunc or (name in SPECIAL and ufunc is ufunc_of(name))
+    if ufunc.signature is not None or ufunc.nout != 1 or not known:
         return None
     operands = [recording.operand(x) for x in inputs]
     if not all([kind in (int, float, complex) or kind.kind in "biufc" for _, kind in operands]):
