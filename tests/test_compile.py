@@ -324,3 +324,33 @@ def test_numpy_code(f: Callable[..., Any]):
             same(c(X * k + 0.1), f(X * k + 0.1))
     assert c.recordings == 1
     assert c._why is None
+
+
+@pytest.mark.parametrize(
+    ("x", "through", "to"),
+    [
+        (np.array([2**24 + 1, -3], "i4"), "c8", "c16"),
+        (np.array([2**24 + 1, -3], "i4"), "f8", "f4"),
+        (np.array([200, 3], "u1"), "f8", "i8"),
+        (np.array([2.5, -1e30], "f4"), "f8", "f4"),
+    ],
+)
+def test_casts_one_after_the_other(x: Any, through: str, to: str):
+    c = wg.compile(lambda x: x.astype(through).astype(to))
+    for _ in range(2):
+        same(c(x), x.astype(through).astype(to))
+
+
+def test_an_error_after_a_change_in_place_changes_once():
+    def f(x, a):
+        x += 1.0
+        return np.linalg.cholesky(a) * x
+
+    c = wg.compile(f)
+    x = np.zeros(2)
+    for k in range(3):
+        c(x, np.eye(2))
+        assert x[0] == k + 1
+    with pytest.raises(np.linalg.LinAlgError):
+        c(x, -np.eye(2))
+    assert x[0] == 4

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from . import neural, picks
-from .program import Call, Check, Node, Program, Update, evaluate, value_of
+from .program import Call, Check, Node, Program, Update, evaluate, live, value_of
 
 FOLDED = 4096  # the largest constant that is computed beforehand
 PIECES = 8  # the most parts of a concatenation that is chosen from, part by part
-
-
-def live(roots: Iterable[Node]) -> list[Node]:
-    """All nodes that these need, in the order of the list."""
-    found: dict[int, Node] = {}
-    stack = list(roots)
-    while stack:
-        node = stack.pop()
-        if node.index not in found:
-            found[node.index] = node
-            stack.extend(node.inputs)
-    return [found[i] for i in sorted(found)]
 
 
 def uniform(node: Node) -> Any:

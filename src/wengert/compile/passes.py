@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .program import Check, Node, Program, Update, evaluate, value_of
+from .program import Check, Node, Program, Update, evaluate, live, value_of
 from .traced import broadcast, cast, is_whole, reshaped, transposed
 
 FOLDED = 1 << 12  # bytes up to which what depends on constants alone is computed once
@@ -19,17 +19,8 @@ def simplified(program: Program, constants: dict[int, Any] | None = None) -> tup
     Args:
         constants: inputs that turned out to be the same at each call, by position.
     """
-    live: set[int] = set()
-    todo = list(program.roots) + [u.input for u in program.updates]
-    while todo:
-        node = todo.pop()
-        if node.index not in live:
-            live.add(node.index)
-            todo.extend(node.inputs)
     new, made, kept = Program(), {}, []
-    for node in program.nodes:
-        if node.index not in live:
-            continue
+    for node in live([*program.roots, *[u.input for u in program.updates]]):
         if node.op == "input":
             if constants and node.attributes in constants:
                 made[node.index] = new.constant(constants[node.attributes])
@@ -106,16 +97,19 @@ def _broadcast(program: Program, node: Node, xs: tuple[Node, ...]) -> Node:
 
 def _cast(program: Program, node: Node, xs: tuple[Node, ...]) -> Node:
     (x,) = xs
-    while x.op == "cast" and _exact(x.inputs[0].dtype, x.dtype):
+    while x.op == "cast" and _exact(x.inputs[0].dtype, x.dtype, node.dtype):
         (x,) = x.inputs
     return cast(program, x, node.dtype)
 
 
-def _exact(a: np.dtype[Any], b: np.dtype[Any]) -> bool:
-    """Whether every number of dtype a is one of dtype b."""
+def _exact(a: np.dtype[Any], b: np.dtype[Any], c: np.dtype[Any]) -> bool:
+    """Whether numbers of dtype a are the same in c, by way of b and without."""
     if a.kind == b.kind:
         return a.itemsize <= b.itemsize
-    return a.kind == "b" or (a.kind in "iu" and b.kind in "fc" and a.itemsize <= 4 and b.itemsize >= 8)
+    if a.kind == "b":
+        return True
+    # integers too large for c wrap around, and floats do not
+    return a.kind in "iu" and a.itemsize <= 4 and b.itemsize >= {"f": 8, "c": 16}.get(b.kind, 99) and c.kind in "fc"
 
 
 def _slice(program: Program, node: Node, xs: tuple[Node, ...]) -> Node | None:

@@ -13,12 +13,12 @@ from numpy import ndarray
 
 from . import matmul, neural
 from .clusters import Clusters, Loop, Single, leaves
-from .forms import live, simplified
+from .forms import simplified
 from .lowering import Lowered, Spec, lowered
 from .memory import Arena
 from .neural import Part
 from .products import Product
-from .program import Node, Program, value_of
+from .program import Node, Program, live, value_of
 from .runtime import CHECK, CHUNKS, ONCE, THREADS, WAKE
 from .steps import slots
 from .views import views

@@ -177,6 +177,18 @@ class Program:
         return "\n".join(map(repr, self.nodes))
 
 
+def live(roots: Iterable[Node]) -> list[Node]:
+    """All nodes that these need, in the order of the list."""
+    found: dict[int, Node] = {}
+    stack = list(roots)
+    while stack:
+        node = stack.pop()
+        if node.index not in found:
+            found[node.index] = node
+            stack.extend(node.inputs)
+    return [found[i] for i in sorted(found)]
+
+
 # ---- the meaning of each operation, in NumPy ---------------------------------------------------------------------
 
 
